@@ -1,0 +1,107 @@
+"""What handlers answer with, and how errors look on the wire (CONTRACT §1.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from headway.core.errors import Invalid, Locked, RequestError, Unavailable
+
+_encode = msgspec.json.Encoder().encode
+_JSON = {"content-type": "application/json"}
+_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$?(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `headers` are lower-case; `path` is below the API's base and has no query."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What to send back, ready for any transport."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A body that is not JSON."""
+
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a value; a handler returns one where the status depends on what happened."""
+
+    status: int
+    value: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: Any, status: int) -> Answer:
+        """`value` itself if it is an Answer, else an Answer with that status (204 for None)."""
+        if isinstance(value, cls):
+            return value
+        return cls(204 if value is None and status == 200 else status, value)
+
+    def response(self) -> Response:
+        """Encoded, for a transport."""
+        if isinstance(self.value, Raw):
+            headers = {"content-type": self.value.content_type, **self.headers}
+            return Response(self.status, headers, self.value.content)
+        body = b"" if self.status == 204 else _encode(self.value)
+        return Response(self.status, {**_JSON, **self.headers} if body else self.headers, body)
+
+
+def failure(error: RequestError, body: bytes) -> Answer:
+    """The reference's error bodies: 422 with `loc`, otherwise `detail`, and `code` where there is one."""
+    if isinstance(error, Invalid):
+        detail = [{"loc": error.loc, "msg": error.message, "type": "value_error"}]
+        return Answer(422, {"exception_message": "Invalid request received.", "exception_detail": detail,
+                            "request_body": _echo(body)})  # fmt: skip
+    value: dict[str, Any] = {"detail": error.message}
+    if (code := getattr(error, "code", None)) is not None:
+        value["code"] = code
+    headers = {}
+    if isinstance(error, Locked | Unavailable) and error.retry_after is not None:
+        headers["retry-after"] = str(round(error.retry_after, 4))
+    return Answer(error.status, value, headers)
+
+
+def invalid_body(error: Exception, body: bytes) -> Invalid:
+    """msgspec's complaint with the path it names as a `loc`; an unknown field is part of the path."""
+    matched = _PATH.match(str(error))
+    what = matched["what"] if matched else str(error)
+    path = (matched["path"] if matched else None) or ""
+    loc: list[str | int] = ["body"]
+    for part in re.findall(r"\.?([^.\[\]]+)", path):
+        loc.append(int(part) if part.isdigit() else part)
+    if unknown := _UNKNOWN.search(what):
+        loc.append(unknown["name"])
+        what = f"Unknown field '{unknown['name']}'"
+    if not body:
+        what = "A JSON body is expected"
+    return Invalid(what, loc=loc)
+
+
+def _echo(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body) if body else None
+    except msgspec.DecodeError:
+        return None
