@@ -196,7 +196,7 @@ class WorkerSettings:
 class Settings:
     """All settings. Made by `headway.core.profiles.load_settings()`; changed by `dataclasses.replace`."""
 
-    home: Path = _setting(DEFAULT_HOME, "folder of the database, profiles, results and attempt directories")
+    home: Path = _setting(  # noqa: RUF009 (a Path never changes)DEFAULT_HOME, "folder of the database, profiles, results and attempt directories")
     profile: str = _setting("default", "profile of profiles.toml in use")
     api_url: str | None = _setting(
         None,
