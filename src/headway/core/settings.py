@@ -49,12 +49,8 @@ def _setting(
 class ResultSettings:
     """Where and how results are kept. `HEADWAY_RESULTS_…`."""
 
-    storage: str | None = _setting(
-        None, "folder or fsspec URL for persisted results; unset: $HEADWAY_HOME/storage"
-    )
-    serializer: str = _setting(
-        "pickle", "name of the serializer: pickle, json, compressed/pickle or compressed/json"
-    )
+    storage: str | None = _setting(None, "folder or fsspec URL for persisted results; unset: $HEADWAY_HOME/storage")
+    serializer: str = _setting("pickle", "name of the serializer: pickle, json, compressed/pickle or compressed/json")
     persist: bool = _setting(False, "persist the results of flows and tasks that do not say themselves")
 
 
@@ -63,12 +59,8 @@ class ClientSettings:
     """How the client talks to a server. `HEADWAY_CLIENT_…`; durations in seconds."""
 
     timeout_seconds: float = _setting(60.0, "time one request may take", minimum=0.1)
-    retries: int = _setting(
-        5, "how often a request is repeated after 408, 429, 502, 503 or a network error", minimum=0
-    )
-    backoff_seconds: float = _setting(
-        0.5, "first pause before a repeat; doubles each time up to 20 s", minimum=0
-    )
+    retries: int = _setting(5, "how often a request is repeated after 408, 429, 502, 503 or a network error", minimum=0)
+    backoff_seconds: float = _setting(0.5, "first pause before a repeat; doubles each time up to 20 s", minimum=0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +68,11 @@ class EngineSettings:
     """How a run records itself. `HEADWAY_ENGINE_…`; durations in seconds."""
 
     event_batch: int = _setting(500, "task-run events sent in one request at most", minimum=1, maximum=10_000)
-    event_buffer: int = _setting(
-        200_000, "task-run events kept in memory while the server is away", minimum=100
-    )
+    event_buffer: int = _setting(200_000, "task-run events kept in memory while the server is away", minimum=100)
     log_batch: int = _setting(1000, "log records sent in one request at most", minimum=1, maximum=10_000)
     log_buffer: int = _setting(100_000, "log records kept in memory while the server is away", minimum=100)
-    flush_seconds: float = _setting(
-        120.0, "how long the end of a run waits for records to be delivered", minimum=0
-    )
-    task_workers: int | None = _setting(
-        None, "threads of a thread-pool task runner; unset: 4 per core + 4", minimum=1
-    )
+    flush_seconds: float = _setting(120.0, "how long the end of a run waits for records to be delivered", minimum=0)
+    task_workers: int | None = _setting(None, "threads of a thread-pool task runner; unset: 4 per core + 4", minimum=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +84,7 @@ class LoopSettings:
     pauses: bool = _setting(True, "fail pauses that nobody ended in time")
     status: bool = _setting(True, "keep the status of workers, pools, queues and deployments true")
     reaper: bool = _setting(True, "end attempts whose worker and engine are both silent")
-    cancellations: bool = _setting(
-        True, "finish cancellations nobody finished, and cancel children of cancelled runs"
-    )
+    cancellations: bool = _setting(True, "finish cancellations nobody finished, and cancel children of cancelled runs")
     retention: bool = _setting(True, "drop logs, events and runs older than their retention")
 
 
@@ -154,24 +138,12 @@ class ServerSettings:
     late_interval_seconds: float = _setting(5.0, "how often the late loop looks", minimum=0.01)
     pauses_interval_seconds: float = _setting(5.0, "how often the pause loop looks", minimum=0.01)
     status_interval_seconds: float = _setting(5.0, "how often the status loop looks", minimum=0.01)
-    cancellations_interval_seconds: float = _setting(
-        5.0, "how often the cancellation loop looks", minimum=0.01
-    )
-    cancel_timeout_seconds: float = _setting(
-        300.0, "CANCELLING that nobody finishes is CANCELLED after", minimum=0
-    )
-    cancel_grace_seconds: float = _setting(
-        5.0, "time between the polite and the hard stop of a run", minimum=0
-    )
-    deployment_lease_seconds: float = _setting(
-        300.0, "life of a deployment slot taken the Prefect way", minimum=1
-    )
-    slot_wait_seconds: float = _setting(
-        30.0, "pause before a run tries again for a deployment slot", minimum=0
-    )
-    queue_silence_seconds: float = _setting(
-        60.0, "a queue not polled for this long is NOT_READY", minimum=0.1
-    )
+    cancellations_interval_seconds: float = _setting(5.0, "how often the cancellation loop looks", minimum=0.01)
+    cancel_timeout_seconds: float = _setting(300.0, "CANCELLING that nobody finishes is CANCELLED after", minimum=0)
+    cancel_grace_seconds: float = _setting(5.0, "time between the polite and the hard stop of a run", minimum=0)
+    deployment_lease_seconds: float = _setting(300.0, "life of a deployment slot taken the Prefect way", minimum=1)
+    slot_wait_seconds: float = _setting(30.0, "pause before a run tries again for a deployment slot", minimum=0)
+    queue_silence_seconds: float = _setting(60.0, "a queue not polled for this long is NOT_READY", minimum=0.1)
     start_failures_max: int = _setting(3, "failures to start before a run is given up", minimum=0)
     shutdown_seconds: float = _setting(10.0, "time open requests get when the server stops", minimum=0)
     lease: LeaseSettings = dataclasses.field(default_factory=LeaseSettings)
@@ -186,9 +158,7 @@ class WorkerSettings:
 
     poll_seconds: float = _setting(1.0, "pause between two claims that found nothing", minimum=0.01)
     heartbeat_seconds: float = _setting(10.0, "how often the worker says that it lives", minimum=0.1)
-    stop_grace_seconds: float = _setting(
-        5.0, "time a run gets between the polite and the hard stop", minimum=0
-    )
+    stop_grace_seconds: float = _setting(5.0, "time a run gets between the polite and the hard stop", minimum=0)
     log_level: str = _setting("INFO", "log level of the worker", choices=LOG_LEVELS)
 
 
@@ -196,7 +166,9 @@ class WorkerSettings:
 class Settings:
     """All settings. Made by `headway.core.profiles.load_settings()`; changed by `dataclasses.replace`."""
 
-    home: Path = _setting(  # noqa: RUF009 (a Path never changes)DEFAULT_HOME, "folder of the database, profiles, results and attempt directories")
+    home: Path = _setting(  # noqa: RUF009 (a Path never changes)
+        DEFAULT_HOME, "folder of the database, profiles, results and attempt directories"
+    )
     profile: str = _setting("default", "profile of profiles.toml in use")
     api_url: str | None = _setting(
         None,
@@ -297,9 +269,7 @@ def _check_limits(variable: Variable, result: Any, value: Any, shown_as: str) ->
     if choices and result not in choices:
         raise _refusal(shown_as, value, "one of " + ", ".join(choices), variable)
     if schemes and str(result).partition("://")[0] not in schemes:
-        raise _refusal(
-            shown_as, value, "a URL starting with " + " or ".join(f"{s}://" for s in schemes), variable
-        )
+        raise _refusal(shown_as, value, "a URL starting with " + " or ".join(f"{s}://" for s in schemes), variable)
 
 
 def _refusal(shown_as: str, value: Any, allowed: str, variable: Variable) -> SettingsError:
