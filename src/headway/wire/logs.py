@@ -1,0 +1,53 @@
+"""Log lines of runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from headway.wire.base import Limit, Offset, Reply, Request
+from headway.wire.filters import LogFilter
+
+__all__ = ["Log", "LogCreate", "LogQuery", "LogSort"]
+
+
+class LogCreate(Request):
+    """POST /logs/ takes a list of these; `level` is logging's number.
+
+    `id` is Headway's own: a line whose id is there already is ignored.
+    """
+
+    name: str
+    level: int
+    message: str
+    timestamp: datetime
+    id: UUID | None = None
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+
+
+class Log(Reply):
+    id: UUID
+    created: datetime | None
+    updated: datetime | None
+    name: str
+    level: int
+    message: str
+    timestamp: datetime
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+
+
+class LogSort(StrEnum):
+    TIMESTAMP_ASC = "TIMESTAMP_ASC"
+    TIMESTAMP_DESC = "TIMESTAMP_DESC"
+
+
+class LogQuery(Request):
+    """POST /logs/filter."""
+
+    logs: LogFilter | None = None
+    sort: LogSort | None = LogSort.TIMESTAMP_ASC
+    offset: Offset | None = 0
+    limit: Limit | None = None
