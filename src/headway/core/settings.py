@@ -133,6 +133,7 @@ class ServerSettings:
     )
     api_key: str | None = _setting(None, "when set, requests must carry this key", secret=True)
     log_level: str = _setting("WARNING", "log level of the server", choices=LOG_LEVELS)
+    access_log: bool = _setting(False, "write a line for every request")
     page_limit: int = _setting(200, "default and maximum of `limit` in filters", minimum=1, maximum=10_000)
     late_after_seconds: float = _setting(15.0, "overdue time after which a scheduled run is Late", minimum=0)
     late_interval_seconds: float = _setting(5.0, "how often the late loop looks", minimum=0.01)
