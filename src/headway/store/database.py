@@ -65,17 +65,13 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self._engine.dialect.name
 
-    async def read(
-        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, *args)` on a reader thread, in one consistent snapshot."""
         self._after_fork()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._read_pool, self._run, work, args, kwargs, False)
 
-    async def write(
-        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, *args)` on the writer thread, in one transaction; returns after the commit."""
         self._after_fork()
         loop = asyncio.get_running_loop()

@@ -72,7 +72,5 @@ def _upgrade(connection: Connection, lineage: Lineage, before: str | None) -> No
             f"The database is at schema revision {before}, which this version of Headway does not know "
             f"(it knows up to {lineage.head}): a newer Headway made it. Upgrade Headway, or use another database."
         )
-    config.attributes.update(
-        connection=connection, metadata=lineage.tables, version_table=lineage.version_table
-    )
+    config.attributes.update(connection=connection, metadata=lineage.tables, version_table=lineage.version_table)
     command.upgrade(config, "head")

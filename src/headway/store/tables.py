@@ -197,9 +197,7 @@ flow_run = Table(
     Column("created_by", Json),
     Column("job_variables", Json, nullable=False, default=dict),
     UniqueConstraint("flow_id", "idempotency_key"),
-    CheckConstraint(
-        f"(state_type IN {_FINAL}) = (end_time IS NOT NULL) OR state_type IS NULL", name="final_iff_ended"
-    ),
+    CheckConstraint(f"(state_type IN {_FINAL}) = (end_time IS NOT NULL) OR state_type IS NULL", name="final_iff_ended"),
     Index("ix_flow_run_newest", text("expected_start_time DESC"), "id"),
     Index("ix_flow_run_ended", "end_time"),
     Index("ix_flow_run_started", "start_time"),
