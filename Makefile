@@ -44,8 +44,8 @@ contract: $(VENV)/.test
 
 lock: $(VENV)/.test
 	$(BIN)/python -m pip install -q uv
-	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --universal pyproject.toml --group demo -o requirements/demo.txt
-	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --universal pyproject.toml --group demo --group dev -o requirements/test.txt
+	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --universal pyproject.toml --group demo -o requirements/demo.txt
+	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --universal pyproject.toml --group demo --group dev -o requirements/test.txt
 
 clean:
 	rm -rf $(VENV) .demo .cache build dist
