@@ -14,13 +14,21 @@ from starlette.applications import Starlette
 from headway.core.clock import Clock, SystemClock
 from headway.core.errors import HeadwayError
 from headway.core.settings import Settings, variables
-from headway.server.api import admin, flows
+from headway.server.api import admin, collections, flows, work_pools, work_queues, workers
 from headway.server.api.routing import Api, Request, Route
 from headway.server.asgi import asgi_app
+from headway.server.installed_types import InstalledDrivers
 from headway.server.services.flows import FlowService
+from headway.server.services.work_pools import WorkPoolService
+from headway.server.services.work_queues import WorkQueueService
+from headway.server.services.worker_types import WorkerTypeService
+from headway.server.services.workers import WorkerService
 from headway.store.database import Database, check_usable, sqlite_path
 from headway.store.flows import FlowStore
 from headway.store.migrate import RECORD, TELEMETRY, migrate
+from headway.store.work_pools import WorkPoolStore
+from headway.store.work_queues import WorkQueueStore
+from headway.store.workers import WorkerStore
 
 
 class Loop(Protocol):
@@ -45,6 +53,17 @@ class Server:
     def _routes(self) -> Iterable[Route]:
         yield from admin.routes(self._is_ready, self._shown_settings)
         yield from flows.routes(FlowService(FlowStore(self.database), self.clock))
+        yield from self._pool_routes()
+
+    def _pool_routes(self) -> Iterable[Route]:
+        pools, queues = WorkPoolStore(self.database), WorkQueueStore(self.database)
+        types = WorkerTypeService(InstalledDrivers(), pools)
+        pool_service = WorkPoolService(pools, queues, types, self.clock)
+        silence = self.settings.server.queue_silence_seconds
+        yield from work_pools.routes(pool_service)
+        yield from work_queues.routes(WorkQueueService(queues, pools, pool_service, self.clock, silence))
+        yield from workers.routes(WorkerService(WorkerStore(self.database), pool_service, types, self.clock))
+        yield from collections.routes(types)
 
     async def _is_ready(self) -> bool:
         try:

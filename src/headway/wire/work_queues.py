@@ -66,6 +66,8 @@ class WorkQueueUpdate(Request):
 
 
 class WorkQueue(Reply):
+    """`served_order` is Headway's own: which queues of the pool come before and after this one, in words."""
+
     id: UUID
     created: datetime | None
     updated: datetime | None
@@ -80,6 +82,7 @@ class WorkQueue(Reply):
     work_pool_name: str | None = None
     status: WorkQueueStatus | None = None
     active_slots: int | None = None
+    served_order: str | UnsetType = UNSET
 
 
 class WorkQueueQuery(Request):

@@ -44,7 +44,8 @@ Interval = Annotated[float, Meta(gt=0)]
 class WorkerRegister(Request):
     """POST /work_pools/{name}/workers. No `work_queues` means all of the pool, new ones too.
 
-    `base_job_template` is the driver's default, used if the pool has none of its own.
+    `base_job_template` is the driver's default, used if the pool has none of its own. A `worker_id` that the
+    worker chose makes it safe to register again after an answer was lost.
     """
 
     type: str
@@ -55,6 +56,7 @@ class WorkerRegister(Request):
     heartbeat_interval_seconds: Interval = 30.0
     base_job_template: dict[str, Any] | None = None
     client: str | None = None
+    worker_id: UUID | None = None
 
 
 class WorkerRegistered(Reply):

@@ -15,9 +15,18 @@ _SCOPE = Scope.__struct_fields__
 
 def criteria(body: Scope) -> dict[str, Any]:
     """The filters a body carries, as builtins (ids stay UUID, times stay datetime), empty ones left out."""
-    named = {name: getattr(body, name) for name in _SCOPE if getattr(body, name, None) is not None}
-    plain: dict[str, Any] = msgspec.to_builtins(named, builtin_types=(UUID, datetime))
-    return plain
+    return criteria_of(**{name: getattr(body, name, None) for name in _SCOPE})
+
+
+def criteria_of(**filters: Any) -> dict[str, Any]:
+    """The same from filters that a body carries under other names."""
+    return plain({name: value for name, value in filters.items() if value is not None})
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """One filter as builtins; nothing given is an empty one."""
+    builtins: dict[str, Any] = msgspec.to_builtins({} if value is None else value, builtin_types=(UUID, datetime))
+    return builtins
 
 
 def page_count(count: int, limit: int) -> int:
