@@ -22,6 +22,7 @@ __all__ = [
     "Exists",
     "FlowFilter",
     "FlowRunFilter",
+    "FlowRunOfTask",
     "IdAny",
     "IdAnyIn",
     "IdAnyNot",
@@ -95,6 +96,19 @@ class IdAnyIn(Joined):
     any_: list[UUID] | None = None
 
 
+class FlowRunOfTask(Joined):
+    """Of these flow runs, or (`is_null_`) of none; with neither said, of any but not of none."""
+
+    any_: list[UUID] | None = None
+    is_null_: bool | None = False
+
+    def __post_init__(self) -> None:
+        if self.is_null_:
+            self.any_ = None
+        elif self.any_ is not None:
+            self.is_null_ = None
+
+
 class LogTaskRun(Request):
     any_: list[UUID] | None = None
     is_null_: bool | None = None
@@ -131,7 +145,7 @@ class Like(Request):
 
 
 class TextQuery(Request):
-    """Words that must occur, `-word` that must not, "in quotes" as one; in any case."""
+    """At least one of the words, none with a `-`, all with a `+`; a "phrase" is one word; in any case."""
 
     query: Annotated[str, Meta(max_length=200)]
 
@@ -246,7 +260,7 @@ class TaskRunFilter(Joined):
     end_time: TimeRangeNull | None = None
     expected_start_time: TimeRange | None = None
     subflow_runs: Exists | None = None
-    flow_run_id: IdAnyNull | None = None
+    flow_run_id: FlowRunOfTask | None = None
 
 
 class DeploymentFilter(Joined):
