@@ -12,6 +12,11 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from headway.core.errors import HeadwayError
+from headway.core.rules.commands import Command, Decision
+from headway.core.rules.facts import Terms
+from headway.core.states import State
+
 Row = dict[str, Any]
 Filters = Mapping[str, Any]
 
@@ -88,6 +93,10 @@ class Moved:
 class WorkQueues(Records, Protocol):
     """Work queues, unique by pool and name, priorities unique in their pool."""
 
+    async def matching(self, filters: Filters, limit: int, offset: int, pool_id: UUID | None = None) -> list[Row]:
+        """Of one pool in the order they are served, or of all pools by name."""
+        ...
+
     async def of_pool(self, pool_id: UUID) -> list[Row]:
         """In the order they are served."""
         ...
@@ -128,3 +137,64 @@ class Workers(Records, Protocol):
     async def offline(self, pool_name: str, name: str, now: datetime) -> None: ...
 
     async def remove(self, pool_name: str, name: str) -> None: ...
+
+
+class Transitions(Protocol):
+    """Deciding commands and writing what comes of them, in one transaction (DESIGN §3)."""
+
+    async def execute(self, commands: Sequence[Command], now: datetime, terms: Terms) -> list[Decision | HeadwayError]:
+        """One outcome per command, in order, after the commit. An error concerns its command alone."""
+        ...
+
+    async def paused_input(self, run_id: UUID) -> tuple[State | None, str | None]:
+        """The run's state and, if it is paused with an input schema, that schema as JSON text."""
+        ...
+
+    async def answer_input(self, run_id: UUID, key: str, value: str, now: datetime) -> None:
+        """Keep the answer to a paused run's question; an older answer is replaced."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePlan:
+    """What a change of a deployment does to its schedules; `replaced` drops all that are there first."""
+
+    replaced: bool = False
+    created: Sequence[Row] = ()
+    changed: Mapping[UUID, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class Deployments(Records, Protocol):
+    """Deployments, unique by flow and name. Rows carry `schedules`, `work_pool_name` and `active_slots` too.
+
+    Every change forgets the runs that schedules planned ahead, so that the scheduler makes them anew; runs that
+    wait follow their deployment to another queue or pool.
+    """
+
+    async def by_name(self, flow_name: str, name: str) -> Row | None: ...
+
+    async def names(self) -> list[str]:
+        """All of them as `flow/deployment`, for suggestions."""
+        ...
+
+    async def save(self, values: Row, schedules: Sequence[Row]) -> tuple[Row, bool]:
+        """Make it, or change the one of that flow and name; True if it is new. NotFound: no such flow."""
+        ...
+
+    async def change(self, id: UUID, values: Mapping[str, Any], plan: SchedulePlan) -> bool: ...
+
+    async def set_paused(self, id: UUID, paused: bool, now: datetime) -> bool: ...
+
+    async def change_schedule(
+        self, id: UUID, schedule_id: UUID, values: Mapping[str, Any], now: datetime
+    ) -> bool: ...
+
+    async def drop_schedule(self, id: UUID, schedule_id: UUID) -> bool: ...
+
+    async def live_runs(self, id: UUID) -> list[tuple[UUID, str]]:
+        """Every run of the deployment that is not final, with its state type."""
+        ...
+
+    async def remove(self, id: UUID, now: datetime) -> list[tuple[UUID, str]]:
+        """Delete it unless runs of it wait or run: then those. What is planned for after `now` goes with it."""
+        ...

@@ -12,10 +12,14 @@ from headway.core.errors import Conflict, NotFound
 from headway.core.nearest import suggestion
 from headway.core.queue_order import first_free, place
 from headway.store.database import Database
+from headway.store.filters import Filters, conditions
 from headway.store.protocols import Moved
 from headway.store.records import Records, Row, add, change, drop, one, rows
 from headway.store.tables import deployment, flow_run, live_run, slot, work_pool, work_queue
 from headway.store.work_pools import occupancy, pool_names
+
+SERVED = (work_queue.c.priority, work_queue.c.name)
+"""The order in which the queues of a pool are served."""
 
 
 class WorkQueueStore(Records):
@@ -26,6 +30,14 @@ class WorkQueueStore(Records):
 
     async def of_pool(self, pool_id: UUID) -> list[Row]:
         return await self.database.read(queues_of, pool_id)
+
+    async def matching(self, filters: Filters, limit: int, offset: int, pool_id: UUID | None = None) -> list[Row]:
+        passing = select(work_queue).where(conditions(work_queue, filters))
+        if pool_id is None:
+            ordered = passing.order_by(work_queue.c.name, work_queue.c.id)
+        else:
+            ordered = passing.where(work_queue.c.work_pool_id == pool_id).order_by(*SERVED)
+        return await self.database.read(rows, ordered.limit(limit).offset(offset))
 
     async def create(self, values: Row) -> Row:
         return await self.database.write(_create, values)
@@ -60,7 +72,7 @@ def find_pool(connection: Connection, name: str) -> Row:
 def queues_of(connection: Connection, pool_id: UUID) -> list[Row]:
     """The queues of a pool in the order they are served."""
     found = select(work_queue).where(work_queue.c.work_pool_id == pool_id)
-    return rows(connection, found.order_by(work_queue.c.priority, work_queue.c.name))
+    return rows(connection, found.order_by(*SERVED))
 
 
 def _create(connection: Connection, values: Row) -> Row:

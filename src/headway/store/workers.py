@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, true
+from sqlalchemy import Connection, select
 
 from headway.core.errors import NotFound, WorkerNameTakenError, WorkerTypeNotSupportedError
 from headway.core.ids import new_id
 from headway.core.nearest import suggestion
 from headway.store.database import Database
-from headway.store.filters import Filters
+from headway.store.filters import Filters, conditions
 from headway.store.records import Records, Row, add, change, drop, one, rows
 from headway.store.tables import work_pool, worker
 from headway.store.work_pools import has_online_worker, learn_template
@@ -44,7 +44,7 @@ class WorkerStore(Records):
     async def of_pool(self, pool_id: UUID, filters: Filters, limit: int, offset: int) -> list[Row]:
         statement = (
             select(worker)
-            .where(worker.c.work_pool_id == pool_id, _passing(filters))
+            .where(worker.c.work_pool_id == pool_id, conditions(worker, {"workers": filters}))
             .order_by(worker.c.last_heartbeat_time.desc(), worker.c.name)
             .limit(limit)
             .offset(offset)
@@ -129,20 +129,3 @@ def _remove(connection: Connection, pool_name: str, name: str) -> None:
 def _unknown(connection: Connection, pool: Row, name: str) -> NotFound:
     known = list(connection.execute(select(worker.c.name).where(worker.c.work_pool_id == pool["id"])).scalars())
     return NotFound(f"Worker '{name}' not found in work pool '{pool['name']}'.{suggestion(name, known)}")
-
-
-def _passing(filters: Filters) -> ColumnElement[bool]:
-    """A WorkerFilter in builtin form as SQL."""
-    heard, status = filters.get("last_heartbeat_time") or {}, filters.get("status") or {}
-    criteria: list[ColumnElement[bool]] = []
-    if (before := heard.get("before_")) is not None:
-        criteria.append(worker.c.last_heartbeat_time <= before)
-    if (after := heard.get("after_")) is not None:
-        criteria.append(worker.c.last_heartbeat_time >= after)
-    if (wanted := status.get("any_")) is not None:
-        criteria.append(worker.c.status.in_(wanted))
-    if (unwanted := status.get("not_any_")) is not None:
-        criteria.append(worker.c.status.not_in(unwanted))
-    if not criteria:
-        return true()
-    return or_(*criteria) if filters.get("operator") == "or_" else and_(*criteria)

@@ -17,6 +17,7 @@ from headway.core.ids import new_id
 from headway.core.nearest import suggestion
 from headway.core.states import StateType
 from headway.server.services.filtering import page_count
+from headway.server.services.shaping import shaped
 from headway.server.services.worker_types import AGENT_TYPE, WorkerTypeService
 from headway.store.protocols import Filters, Row, WorkPools, WorkQueues
 from headway.wire.base import given
@@ -241,9 +242,5 @@ def slot_of(row: Row, now: datetime) -> FlowRunSlot:
 
 
 def _wire(row: Row, used: int) -> WorkPool:
-    shown = {
-        **row,
-        "status": None if row["type"] == AGENT_TYPE else row["status"],
-        "active_slots": None if row["concurrency_limit"] is None else used,
-    }
-    return msgspec.convert(shown, WorkPool)
+    status = None if row["type"] == AGENT_TYPE else row["status"]
+    return shaped(WorkPool, row, status=status, active_slots=None if row["concurrency_limit"] is None else used)

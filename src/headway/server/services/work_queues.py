@@ -15,6 +15,7 @@ from headway.core.ids import new_id
 from headway.core.nearest import suggestion
 from headway.core.queue_order import served_words
 from headway.server.services.filtering import page_count
+from headway.server.services.shaping import shaped
 from headway.server.services.work_pools import DEFAULT_QUEUE, WorkPoolService, default_queue, slot_of
 from headway.server.services.worker_types import AGENT_TYPE
 from headway.store.protocols import Filters, Moved, Row, WorkPools, WorkQueues
@@ -183,17 +184,12 @@ class WorkQueueService:
     async def page_of_pool(self, pool_name: str, filters: Filters, limit: int, offset: int) -> list[WorkQueue]:
         """In the order they are served."""
         pool = await self._pool_service.row(pool_name)
-        passing = {row["id"] for row in await self._matching(pool, filters)}
-        rows = [row for row in await self._store.of_pool(pool["id"]) if row["id"] in passing]
-        return await self._wire(rows[offset : offset + limit], {pool["id"]: pool["name"]})
-
-    async def _matching(self, pool: Row, filters: Filters) -> list[Row]:
-        scope = {**filters, "work_pools": {"id": {"any_": [pool["id"]]}}}
-        return await self._store.page(scope, limit=None)
+        rows = await self._store.matching(filters, limit, offset, pool["id"])
+        return await self._wire(rows, {pool["id"]: pool["name"]})
 
     async def page(self, filters: Filters, limit: int, offset: int) -> list[WorkQueue]:
         """Of all pools, by name."""
-        rows = await self._store.page(filters, sort="NAME_ASC", limit=limit, offset=offset)
+        rows = await self._store.matching(filters, limit, offset)
         names = {}
         for pool_id in {row["work_pool_id"] for row in rows}:
             pool = await self._pools.get(pool_id)
@@ -204,13 +200,11 @@ class WorkQueueService:
         limited = [row["id"] for row in rows if row["concurrency_limit"] is not None]
         used = await self._store.active_slots(limited) if limited else {}
         return [
-            msgspec.convert(
-                {
-                    **row,
-                    "work_pool_name": pool_names.get(row["work_pool_id"]),
-                    "active_slots": None if row["concurrency_limit"] is None else used.get(row["id"], 0),
-                },
+            shaped(
                 WorkQueue,
+                row,
+                work_pool_name=pool_names.get(row["work_pool_id"]),
+                active_slots=None if row["concurrency_limit"] is None else used.get(row["id"], 0),
             )
             for row in rows
         ]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from uuid import UUID
-
-import msgspec
 
 from headway.core.clock import Clock
 from headway.core.errors import Invalid, TemplateError
 from headway.core.ids import new_id
 from headway.core.templates import check_template
+from headway.server.services.shaping import shaped
 from headway.server.services.work_pools import WorkPoolService
 from headway.server.services.worker_types import WorkerTypeService
 from headway.store.protocols import Filters, Row, Workers
@@ -96,5 +94,4 @@ def _whole(seconds: float | None) -> int | None:
 
 
 def _wire(row: Row) -> Worker:
-    shown = {**row, "limit": row["concurrency_limit"], "flow_run_ids": [UUID(id) for id in row["flow_run_ids"]]}
-    return msgspec.convert(shown, Worker)
+    return shaped(Worker, row, limit=row["concurrency_limit"])

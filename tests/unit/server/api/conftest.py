@@ -1,0 +1,63 @@
+"""A whole server in this process, asked by plain requests, on a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headway.core.settings import Settings
+from headway.server.app import Server, create_app
+from headway.testing.clock import FrozenClock
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class Asker:
+    """`asker.post("/work_pools/", {...})` → Reply."""
+
+    def __init__(self, server: Server, runner: asyncio.Runner, clock: FrozenClock) -> None:
+        self.server, self._runner, self.clock = server, runner, clock
+
+    def run(self, awaitable: Any) -> Any:
+        async def awaited() -> Any:
+            return await awaitable
+
+        return self._runner.run(awaited())
+
+    def ask(self, method: str, path: str, body: Any = None, query: str = "") -> Reply:
+        raw = b"" if body is None else json.dumps(body).encode()
+        status, headers, content = self.run(self.server.request(method, path, query, {}, raw))
+        return Reply(status, headers, json.loads(content) if content else None)
+
+    def get(self, path: str) -> Reply:
+        return self.ask("GET", path)
+
+    def post(self, path: str, body: Any = None) -> Reply:
+        return self.ask("POST", path, {} if body is None else body)
+
+    def patch(self, path: str, body: Any) -> Reply:
+        return self.ask("PATCH", path, body)
+
+    def delete(self, path: str, query: str = "") -> Reply:
+        return self.ask("DELETE", path, query=query)
+
+
+@pytest.fixture
+def asker(tmp_path: Path) -> Iterator[Asker]:
+    clock = FrozenClock()
+    with asyncio.Runner() as runner:
+        server = create_app(Settings(home=tmp_path), clock)
+        runner.run(server.start(loops=False))
+        yield Asker(server, runner, clock)
+        runner.run(server.stop())
