@@ -111,10 +111,11 @@ ConfigurationType: TypeAlias = type[Configuration]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One attempt to be started. `env` is complete except for what the infrastructure itself adds.
+    """One attempt to be started.
 
-    `root` is where the deployment's relative paths begin, when it is a folder; `secrets` names the entries
-    of `env` that no preview shows.
+    `env` comes on top of what the infrastructure has of its own (a worker's environment, an image's); None
+    removes a variable. `root` is where the deployment's relative paths begin, if it is a folder anywhere;
+    `secrets` names the entries of `env` that no preview shows.
     """
 
     flow_run_id: UUID
@@ -123,7 +124,7 @@ class Job:
     pool: str
     configuration: Configuration
     command: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     root: str | None = None
     secrets: frozenset[str] = frozenset()
@@ -292,9 +293,10 @@ def engine_arguments(engine: str | None) -> tuple[str, ...]:
     return ENGINES[chosen]
 
 
-def mask_environment(env: Mapping[str, str], secrets: frozenset[str] = frozenset()) -> dict[str, str]:
+def mask_environment(env: Mapping[str, str | None], secrets: frozenset[str] = frozenset()) -> dict[str, str]:
     """The environment as a preview shows it: sorted, secret values and passwords in URLs masked."""
     return {
-        name: MASK if name in secrets or SECRET_NAME.search(name) else SECRET_IN_URL.sub(rf"\1:{MASK}", env[name])
-        for name in sorted(env)
+        name: MASK if name in secrets or SECRET_NAME.search(name) else SECRET_IN_URL.sub(rf"\1:{MASK}", value)
+        for name, value in sorted(env.items())
+        if value is not None
     }

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
@@ -59,12 +60,14 @@ class ProcessDriver:
         settings = configuration(job)
         plan = planned(job, "(a folder made for the attempt)")
         head = f"Isolation: {settings.isolation}\n" if settings.isolation != "spawn" else ""
-        return head + plan.shown(mask_environment(plan.env, job.secrets))
+        return head + plan.shown(mask_environment(job.env, job.secrets))
 
     async def start(self, job: Job) -> Handle:
         if configuration(job).isolation == "inline":
-            return self._inline.start(job)
+            return self._inline.start(job, inherited(job.env))
         directory = AttemptDirectory.of(self._context.home, job.pool, job.flow_run_id, job.attempt)
+        if job.root and not Path(job.root).is_dir():
+            job = replace(job, root=None)  # on another machine; the engine says which path it missed
         plan = planned(job, str(directory.path / "work"))
         return directory.handle(await asyncio.to_thread(launch, directory, plan))
 
@@ -174,14 +177,19 @@ def configuration(job: Job) -> Process:
 
 
 def planned(job: Job, own_folder: str) -> Plan:
-    """Pure: the command, folder and environment of the run's process."""
+    """The command, folder and environment of the run's process."""
     settings = configuration(job)
     command = job.command or (shlex.split(settings.command) if settings.command else ())
     return Plan(
         command=command or (sys.executable, *engine_arguments(settings.engine)),
         working_dir=settings.working_dir or job.root or own_folder,
-        env=job.env,
+        env=inherited(job.env),
     )
+
+
+def inherited(env: Mapping[str, str | None]) -> dict[str, str]:
+    """The worker's environment with the run's on top; None removes."""
+    return {name: value for name, value in {**os.environ, **env}.items() if value is not None}
 
 
 def lost(message: str) -> Outcome:

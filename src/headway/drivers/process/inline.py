@@ -63,7 +63,7 @@ class InlineRuns:
         self.id = uuid4().hex
         self._runs: dict[Key, InlineRun] = {}
 
-    def start(self, job: Job) -> Handle:
+    def start(self, job: Job, env: dict[str, str]) -> Handle:
         if job.command:
             raise StartFailed("Isolation 'inline' runs the engine only; remove 'command' or choose 'spawn'.", False)
         key = (job.flow_run_id, job.attempt)
@@ -75,7 +75,7 @@ class InlineRuns:
                 pid=f"{socket.gethostname()}:{os.getpid()}",
                 data={"inline": self.id},
             )
-            self._runs[key] = InlineRun(handle, dict(job.env))
+            self._runs[key] = InlineRun(handle, env)
         return self._runs[key].handle
 
     def has(self, handle: Handle) -> bool:
