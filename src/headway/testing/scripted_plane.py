@@ -58,7 +58,7 @@ class ScriptedControlPlane:
 
     # -- the test's side
 
-    def put(self, name: str = "run", attempt: int = 1, **configuration: Any) -> Claim:
+    def put(self, name: str = "run", attempt: int = 1, /, **configuration: Any) -> Claim:
         """Make a run wait for a claim."""
         now = datetime.now(UTC)
         flow = Flow(id=uuid4(), created=now, updated=now, name="flow", tags=[], labels={})

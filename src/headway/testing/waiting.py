@@ -13,7 +13,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.05
 
 
-def eventually(predicate: Callable[[], T], deadline: float = 30.0, what: str = "") -> T:
+def eventually(predicate: Callable[[], T | None], deadline: float = 30.0, what: str = "") -> T:
     """The first truthy value of `predicate`; AssertionError after `deadline` seconds. An AssertionError of
     the predicate itself counts as "not yet" and is shown in the end."""
     end = time.monotonic() + deadline
@@ -31,7 +31,7 @@ def eventually(predicate: Callable[[], T], deadline: float = 30.0, what: str = "
         time.sleep(POLL_SECONDS)
 
 
-async def eventually_async(predicate: Callable[[], Awaitable[T]], deadline: float = 30.0, what: str = "") -> T:
+async def eventually_async(predicate: Callable[[], Awaitable[T | None]], deadline: float = 30.0, what: str = "") -> T:
     """The same for a coroutine function."""
     end = time.monotonic() + deadline
     while True:

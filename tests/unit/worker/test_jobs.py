@@ -15,7 +15,7 @@ REACH = RunEnvironment("http://host/api", "k3y")
 
 
 def claim(**configuration: object):  # type: ignore[no-untyped-def]
-    return ScriptedControlPlane("p").put("brave-otter", attempt=2, **configuration)
+    return ScriptedControlPlane("p").put("brave-otter", 2, **configuration)
 
 
 def test_the_environment_says_which_run_which_attempt_and_where_the_api_is() -> None:

@@ -1,0 +1,50 @@
+"""Shared by all end-to-end tests: a place of one's own, with a real server in it.
+
+`place` is a home folder without a server, `site` one with a server running; both stop what they started.
+`api` is a client of the site's server. See `headway.testing.processes`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from headway.client import SyncClient
+from headway.core.settings import Settings
+from headway.testing.processes import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A home folder; whatever the test starts there is ended, runs included."""
+    with Place(tmp_path / "home") as opened:
+        yield opened
+    end_stray_runs(opened.home)
+
+
+@pytest.fixture
+def site(place: Place) -> Place:
+    """A place with a server."""
+    place.server()
+    return place
+
+
+@pytest.fixture
+def api(site: Place) -> Iterator[SyncClient]:
+    """A client of the site's server."""
+    with SyncClient(site.url, settings=Settings(home=site.home)) as client:
+        yield client
+
+
+def end_stray_runs(home: Path) -> None:
+    """Runs survive their workers on purpose; a test must not leave them behind."""
+    for path in home.glob("attempts/*/*/started.json"):
+        for process in psutil.process_iter(["cmdline"]):
+            if str(path.parent) in (process.info["cmdline"] or []):
+                for child in process.children(recursive=True):
+                    os.kill(child.pid, signal.SIGKILL)
