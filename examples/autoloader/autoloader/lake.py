@@ -62,8 +62,8 @@ class Target:
 
     def catalog(self) -> SqlCatalog:
         """Open the catalog, made at the first call; two processes may do so at once."""
-        self.warehouse.mkdir(parents=True, exist_ok=True)
         root = self.warehouse.resolve()
+        root.mkdir(parents=True, exist_ok=True)
         properties = {"uri": f"sqlite:///{root / 'catalog.db'}?timeout=30", "warehouse": root.as_uri()}
         try:
             return SqlCatalog("autoloader", **properties)
@@ -71,6 +71,14 @@ class Target:
             if "already exists" not in str(error):  # the other process made its tables between our look and our making
                 raise
             return SqlCatalog("autoloader", **properties)
+
+
+def look(target: Target) -> tuple[Table | None, Table | None]:
+    """The table and its rejects as they are now, None where there is none; makes nothing, not even a folder."""
+    if not (target.warehouse / "catalog.db").exists():
+        return None, None
+    catalog = target.catalog()
+    return existing(catalog, target.table), existing(catalog, target.rejects)
 
 
 def existing(catalog: SqlCatalog, name: str) -> Table | None:

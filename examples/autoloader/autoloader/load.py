@@ -73,9 +73,8 @@ def candidates(source: Source) -> list[Path]:
 
 def waiting(source: Source, target: Target) -> list[Waiting]:
     """The files whose rows are still to be loaded. Cheap: a file at a new path is not read."""
-    catalog = target.catalog()
-    loaded = lake.known(lake.existing(catalog, target.table))
-    aside = lake.set_aside(lake.existing(catalog, target.rejects))
+    table, rejects = lake.look(target)
+    loaded, aside = lake.known(table), lake.set_aside(rejects)
     return [
         Waiting(path, path.stat().st_size)
         for path in candidates(source)

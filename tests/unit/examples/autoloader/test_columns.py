@@ -4,6 +4,7 @@ import datetime as dt
 
 import pyarrow as pa
 import pytest
+
 from autoloader import columns
 
 NA = ("", "NA")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from autoloader import commit as commit_module
 from autoloader.commit import Hooks
 from autoloader.errors import CommitGaveUp, LibraryRetriesOn
 from autoloader.identity import Identity
@@ -13,6 +12,8 @@ from autoloader.load import Status
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from sqlalchemy.exc import OperationalError
+
+from autoloader import commit as commit_module
 
 Flights = Callable[..., str]
 

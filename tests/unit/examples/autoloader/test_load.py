@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from autoloader import lake as lake_module
 from autoloader.errors import SettingsError
 from autoloader.identity import Identity, identify
 from autoloader.lake import Target
 from autoloader.load import Source, Status, candidates, load_file, waiting
+
+from autoloader import lake as lake_module
 
 Flights = Callable[..., str]
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from autoloader import source
 from autoloader.convert import Plan, batches
 from autoloader.errors import ChangedWhileRead, NotLoadable
 from autoloader.identity import identify
 from autoloader.source import Dialect, Misfit
+
+from autoloader import source
 
 PLAIN = Dialect()
 
