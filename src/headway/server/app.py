@@ -26,6 +26,7 @@ from headway.server.services.workers import WorkerService
 from headway.store.database import Database, check_usable, sqlite_path
 from headway.store.flows import FlowStore
 from headway.store.migrate import RECORD, TELEMETRY, migrate
+from headway.store.presence import Presence
 from headway.store.work_pools import WorkPoolStore
 from headway.store.work_queues import WorkQueueStore
 from headway.store.workers import WorkerStore
@@ -47,6 +48,7 @@ class Server:
         self.clock = clock or SystemClock()
         self.database = Database(settings.database_url)
         self.telemetry = _telemetry(settings.database_url)
+        self._presences: list[Presence] = []
         self._loops: list[Loop] = []
         self.api = Api(self._routes())
 
@@ -88,7 +90,10 @@ class Server:
     def _prepare(self) -> None:
         for database, lineage in ((self.database, RECORD), (self.telemetry, TELEMETRY)):
             check_usable(database)
-            migrate(database, lineage)
+            presence = Presence(database.url)
+            presence.enter()
+            self._presences.append(presence)
+            migrate(database, lineage, presence)
 
     async def stop(self) -> None:
         """Stop the loops, finish what is under way, close the databases; stopping twice is harmless."""
@@ -96,6 +101,8 @@ class Server:
             await loop.stop()
         await self.database.close()
         await self.telemetry.close()
+        while self._presences:
+            self._presences.pop().leave()
 
     async def request(
         self, method: str, path: str, query: str = "", headers: Mapping[str, str] | None = None, body: bytes = b""

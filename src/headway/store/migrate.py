@@ -13,6 +13,7 @@ from sqlalchemy import Connection, MetaData, inspect, text
 
 from headway.core.errors import DatabaseTooNew
 from headway.store.database import Database
+from headway.store.presence import Presence
 from headway.store.tables import metadata, telemetry
 
 
@@ -34,12 +35,26 @@ RECORD = Lineage("record", metadata, "headway_version", head="0001")
 TELEMETRY = Lineage("telemetry", telemetry, "headway_telemetry_version", head="0001")
 
 
-def migrate(database: Database, lineage: Lineage) -> str | None:
+def migrate(database: Database, lineage: Lineage, presence: Presence) -> str | None:
     """Upgrade to `lineage.head`; returns the revision before, None for an empty database.
 
     Raises:
         DatabaseTooNew: the database carries a revision this version does not know.
+        StoreError: it has to be upgraded and other processes use it.
     """
+    with database.engine.connect() as connection:
+        before = current(connection, lineage)
+    if before == lineage.head:
+        return before
+    if before is not None:
+        presence.be_alone()
+    try:
+        return _migrate(database, lineage)
+    finally:
+        presence.share_again()
+
+
+def _migrate(database: Database, lineage: Lineage) -> str | None:
     with database.engine.connect() as connection:
         connection.info["headway_writes"] = True  # the lock first: two servers may start at once
         with connection.begin():

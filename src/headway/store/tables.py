@@ -198,7 +198,7 @@ flow_run = Table(
     Column("job_variables", Json, nullable=False, default=dict),
     UniqueConstraint("flow_id", "idempotency_key"),
     CheckConstraint(f"(state_type IN {_FINAL}) = (end_time IS NOT NULL) OR state_type IS NULL", name="final_iff_ended"),
-    Index("ix_flow_run_newest", text("expected_start_time DESC"), "id"),
+    Index("ix_flow_run_newest", "expected_start_time", "id"),
     Index("ix_flow_run_ended", "end_time"),
     Index("ix_flow_run_started", "start_time"),
     Index("ix_flow_run_state", "state_type", "expected_start_time"),
@@ -231,10 +231,12 @@ live_run = Table(
     Column("work_queue_id", Uuid),
     Column("deployment_id", Uuid),
     Column("due", Instant),  # set exactly while the run waits in SCHEDULED
-    Column("claimable", Boolean, nullable=False, default=False),  # SCHEDULED and not an in-process retry
+    # SCHEDULED, not an in-process retry, and the process of its last attempt has ended.
+    Column("claimable", Boolean, nullable=False, default=False),
     Column("attempt", Integer),  # number of the attempt that owns the run now, if one does
-    Column("lease_end", Instant),  # copied from the attempt so that the reaper scans only this table
     Column("state_since", Instant, nullable=False),
+    Column("retries_used", Integer, nullable=False, default=0),  # by failures and crashes, since the last restart
+    Column("start_failures", Integer, nullable=False, default=0),
     CheckConstraint(f"state_type NOT IN {_FINAL}", name="never_final"),
     Index(
         "ix_live_run_queue_due",
@@ -246,12 +248,6 @@ live_run = Table(
     Index("ix_live_run_deployment_due", "deployment_id", "due"),
     Index("ix_live_run_pool_state", "work_pool_id", "state_type"),
     Index("ix_live_run_state_due", "state_type", "due"),
-    Index(
-        "ix_live_run_lease_end",
-        "lease_end",
-        sqlite_where=text("lease_end IS NOT NULL"),
-        postgresql_where=text("lease_end IS NOT NULL"),
-    ),
 )
 
 attempt = Table(
@@ -282,6 +278,12 @@ attempt = Table(
         postgresql_where=text("ended IS NULL"),
     ),
     Index("ix_attempt_claim", "claim_id"),
+    Index(
+        "ix_attempt_lease_end",  # all the reaper looks at
+        "lease_end",
+        sqlite_where=text("ended IS NULL"),
+        postgresql_where=text("ended IS NULL"),
+    ),
     Index(
         "ix_attempt_pool_live",
         "work_pool_id",
@@ -345,7 +347,7 @@ task_run = Table(
     Column("end_time", Instant),
     Column("total_run_time", Float, nullable=False, default=0.0),
     UniqueConstraint("flow_run_id", "task_key", "dynamic_key"),
-    Index("ix_task_run_newest", text("expected_start_time DESC"), "id"),
+    Index("ix_task_run_newest", "expected_start_time", "id"),
     Index("ix_task_run_state", "state_type", "expected_start_time"),
 )
 
