@@ -14,11 +14,12 @@ from starlette.applications import Starlette
 from headway.core.clock import Clock, SystemClock
 from headway.core.errors import HeadwayError
 from headway.core.settings import Settings, variables
-from headway.server.api import admin, collections, flows, work_pools, work_queues, workers
+from headway.server.api import admin, collections, flows, transitions, work_pools, work_queues, workers
 from headway.server.api.routing import Api, Request, Route
 from headway.server.asgi import asgi_app
 from headway.server.installed_types import InstalledDrivers
 from headway.server.services.flows import FlowService
+from headway.server.services.transitions import Transitions
 from headway.server.services.work_pools import WorkPoolService
 from headway.server.services.work_queues import WorkQueueService
 from headway.server.services.worker_types import WorkerTypeService
@@ -27,6 +28,7 @@ from headway.store.database import Database, check_usable, sqlite_path
 from headway.store.flows import FlowStore
 from headway.store.migrate import RECORD, TELEMETRY, migrate
 from headway.store.presence import Presence
+from headway.store.transitions import TransitionStore
 from headway.store.work_pools import WorkPoolStore
 from headway.store.work_queues import WorkQueueStore
 from headway.store.workers import WorkerStore
@@ -50,12 +52,14 @@ class Server:
         self.telemetry = _telemetry(settings.database_url)
         self._presences: list[Presence] = []
         self._loops: list[Loop] = []
+        self.transitions = Transitions(TransitionStore(self.database), self.clock, settings.server)
         self.api = Api(self._routes())
 
     def _routes(self) -> Iterable[Route]:
         yield from admin.routes(self._is_ready, self._shown_settings)
         yield from flows.routes(FlowService(FlowStore(self.database), self.clock))
         yield from self._pool_routes()
+        yield from transitions.routes(self.transitions)
 
     def _pool_routes(self) -> Iterable[Route]:
         pools, queues = WorkPoolStore(self.database), WorkQueueStore(self.database)

@@ -185,9 +185,7 @@ class Deployments(Records, Protocol):
 
     async def set_paused(self, id: UUID, paused: bool, now: datetime) -> bool: ...
 
-    async def change_schedule(
-        self, id: UUID, schedule_id: UUID, values: Mapping[str, Any], now: datetime
-    ) -> bool: ...
+    async def change_schedule(self, id: UUID, schedule_id: UUID, values: Mapping[str, Any], now: datetime) -> bool: ...
 
     async def drop_schedule(self, id: UUID, schedule_id: UUID) -> bool: ...
 
@@ -197,4 +195,120 @@ class Deployments(Records, Protocol):
 
     async def remove(self, id: UUID, now: datetime) -> list[tuple[UUID, str]]:
         """Delete it unless runs of it wait or run: then those. What is planned for after `now` goes with it."""
+        ...
+
+
+class FlowRuns(Records, Protocol):
+    """Flow runs. Rows carry `state` (a row or None), `work_pool_name` and `attempt` (the newest number) too."""
+
+    async def delete_many(self, filters: Filters, limit: int | None) -> list[UUID]:
+        """Delete those that pass, at most `limit`; their ids."""
+        ...
+
+    async def merge_labels(self, id: UUID, labels: dict[str, Any], values: Row) -> bool:
+        """Add or replace labels, and set other columns; False if there is no such run."""
+        ...
+
+    async def surroundings(self, id: UUID) -> Row | None:
+        """The rows `run`, `deployment` and `work_pool` that its job variables are checked against."""
+        ...
+
+    async def origin(self, flow_id: UUID, pool: str | None, queue: str | None) -> Row:
+        """The rows `flow`, `work_pool` and `work_queue` (by default the pool's default one) of a run to be."""
+        ...
+
+
+class RunTimes(Protocol):
+    """Figures over flow runs or task runs; seconds."""
+
+    async def history(
+        self, filters: Filters, start: datetime, interval: timedelta, count: int, now: datetime
+    ) -> list[Row]:
+        """Per `bucket` (0 to count - 1), `state_type` and `state_name`: `count_runs`, `sum_estimated_run_time`,
+        `sum_estimated_lateness`. Runs are counted where they were expected to start."""
+        ...
+
+    async def lateness(self, filters: Filters, now: datetime) -> float | None:
+        """Mean lateness of the runs that pass; None if none does."""
+        ...
+
+
+class Graphs(Protocol):
+    """What the graph of a flow run is drawn from."""
+
+    async def of_run(self, id: UUID, at_most: int) -> Row | None:
+        """`run`, its `task_runs` (the first ones), the `children` they stand for and its `states`."""
+        ...
+
+
+class FlowRunInputs(Protocol):
+    """Inputs of flow runs, unique by run and key."""
+
+    async def create(self, values: Row) -> None:
+        """Raises NotFound for a run that does not exist, Conflict for a key that does."""
+        ...
+
+    async def get(self, run_id: UUID, key: str) -> Row | None: ...
+
+    async def starting_with(self, run_id: UUID, prefix: str, without: Sequence[str], limit: int) -> list[Row]:
+        """Oldest first."""
+        ...
+
+    async def delete(self, run_id: UUID, key: str) -> bool: ...
+
+
+class States(Protocol):
+    """The history of states of flow runs, or of task runs."""
+
+    async def get(self, id: UUID) -> Row | None: ...
+
+    async def of_run(self, run_id: UUID) -> list[Row]:
+        """Oldest first."""
+        ...
+
+
+class TaskRuns(Records, Protocol):
+    """Task runs. Rows carry `state` (a row or None) too."""
+
+    async def create(self, values: Row, state: Row) -> tuple[Row, bool]:
+        """The task run of that flow run, task key and dynamic key, and whether it is new."""
+        ...
+
+
+class Recording(Protocol):
+    """Task runs as events report them."""
+
+    async def record(self, reports: Sequence[tuple[Row, Row]]) -> list[int]:
+        """Record pairs of task run and state; returns the positions of those whose flow run does not exist.
+
+        Raises Invalid if the database refuses the batch; then nothing of it is recorded.
+        """
+        ...
+
+
+class Events(Protocol):
+    """Events that are not states, and letters that nobody could read."""
+
+    async def states_among(self, ids: Collection[UUID]) -> set[UUID]:
+        """Which of these ids are ids of states."""
+        ...
+
+    async def add(self, events: Sequence[Row]) -> None:
+        """Keep them; one that is there already is ignored."""
+        ...
+
+    async def bury(self, letters: Sequence[Row]) -> None:
+        """Keep what could not be used, with the `reason`."""
+        ...
+
+
+class Logs(Records, Protocol):
+    """Log lines, each known by its id."""
+
+    async def add(self, lines: Sequence[Row]) -> None:
+        """Keep them; one that is there already is ignored."""
+        ...
+
+    async def drop_runs(self, flow_run_ids: Collection[UUID]) -> None:
+        """Forget the lines of these flow runs."""
         ...

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select
 
 from headway.core.clock import Clock
 from headway.core.ids import new_id
-from headway.core.rules.commands import CreateRun, Decision, Propose
+from headway.core.rules.commands import Decision, Propose
 from headway.core.rules.facts import Caller, Policy, Run
 from headway.core.settings import ServerSettings
 from headway.core.states import Scheduled, State
@@ -98,7 +98,9 @@ class World:
 
 
 @asynccontextmanager
-async def opened_world(folder: Path, clock: FrozenClock, settings: ServerSettings | None = None) -> AsyncIterator[World]:
+async def opened_world(
+    folder: Path, clock: FrozenClock, settings: ServerSettings | None = None
+) -> AsyncIterator[World]:
     """A populated database in `folder`, closed at the end."""
     database = Database(f"sqlite:///{folder / 'test.db'}", synchronous="OFF")
     metadata.create_all(database.engine)

@@ -121,7 +121,8 @@ class Decision:
     """What comes of a command: the answer for whoever asked, and everything that must be written.
 
     `before` and `after` are the facts around it; `written` are the states for the history, in order, of
-    which the last is the current one. `followups` are decisions about other flow runs.
+    which the last is the current one. `task_state` is the current state of the task run that the command was
+    about. `followups` are decisions about other flow runs.
     """
 
     status: Status
@@ -135,13 +136,12 @@ class Decision:
     followups: tuple[Decision, ...] = ()
     created: CreateRun | None = None
     retry_scheduled: bool = False
+    task_state: State | None = None
 
     @property
     def state(self) -> State | None:
-        """The run's state now."""
-        if self.after is not None:
-            return self.after.run.state
-        return self.tasks[-1].after.state if self.tasks else None
+        """The run's state now; of a task run, where the command was about one."""
+        return self.task_state if self.after is None else self.after.run.state
 
     @property
     def attempt(self) -> Attempt | None:

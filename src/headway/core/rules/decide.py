@@ -206,15 +206,16 @@ def _propose_task(command: ProposeTask, world: World, now: datetime, terms: Term
     step = follow(policy, case)
     if isinstance(step, Case):
         after, state = enter(step.facts.run, step.proposed)
-        return Decision(Status.ACCEPT, tasks=(TaskChange(facts.run, after, state),))
+        return Decision(Status.ACCEPT, tasks=(TaskChange(facts.run, after, state),), task_state=state)
     if isinstance(step, Reject) and step.state is not None:
         after, state = enter(facts.run, replace(step.state, timestamp=now))
-        return Decision(Status.REJECT, step.reason, tasks=(TaskChange(facts.run, after, state),))
+        return Decision(Status.REJECT, step.reason, tasks=(TaskChange(facts.run, after, state),), task_state=state)
+    current = facts.run.state
     if isinstance(step, Reject):
-        return Decision(Status.REJECT, step.reason)
+        return Decision(Status.REJECT, step.reason, task_state=current)
     if isinstance(step, Wait):
-        return Decision(Status.WAIT, step.reason, step.seconds)
-    return Decision(Status.ABORT, step.reason)
+        return Decision(Status.WAIT, step.reason, step.seconds, task_state=current)
+    return Decision(Status.ABORT, step.reason, task_state=current)
 
 
 def _create(command: CreateRun, world: World, now: datetime, terms: Terms) -> Decision:

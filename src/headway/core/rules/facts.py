@@ -82,7 +82,7 @@ class Policy:
             "retry_type": self.retry_type,
             "resuming": self.resuming,
             "pause_keys": sorted(self.pause_keys),
-            "retry_on_crash": self.retry_on_crash,
+            **({} if self.retry_on_crash else {"retry_on_crash": False}),
         }
 
     @property

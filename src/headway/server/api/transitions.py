@@ -1,0 +1,41 @@
+"""set_state and resume (CONTRACT §2)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from headway.core.rules.facts import Caller as Fence
+from headway.server.api.routing import Answer, Caller, Route
+from headway.server.services.transitions import Transitions
+from headway.wire.flow_runs import ResumeFlowRun
+from headway.wire.states import OrchestrationResult, SetState
+
+
+def fence_of(caller: Caller) -> Fence:
+    """The attempt a request speaks for, as the rules see it."""
+    return Fence(token=caller.token, nonce=caller.nonce, number=caller.attempt)
+
+
+def routes(transitions: Transitions) -> list[Route]:
+    async def set_flow_run_state(id: UUID, body: SetState, caller: Caller) -> Answer:
+        """Propose a state; 201 if one was written, 200 if not."""
+        result = await transitions.set_flow_run_state(id, body, fence_of(caller), caller.prefect_version)
+        return _answer(*result)
+
+    async def set_task_run_state(id: UUID, body: SetState) -> Answer:
+        """Propose a state for a task run; ordinary tasks report theirs as events."""
+        return _answer(*await transitions.set_task_run_state(id, body))
+
+    async def resume(id: UUID, body: ResumeFlowRun = ResumeFlowRun()) -> Answer:  # noqa: B008 - no body, no input
+        """Let a paused run go on."""
+        return _answer(*await transitions.resume(id, body.run_input))
+
+    return [
+        Route("POST", "/flow_runs/{id}/set_state", set_flow_run_state, 201, "Flow Runs"),
+        Route("POST", "/flow_runs/{id}/resume", resume, 201, "Flow Runs"),
+        Route("POST", "/task_runs/{id}/set_state", set_task_run_state, 201, "Task Runs"),
+    ]
+
+
+def _answer(result: OrchestrationResult, written: bool) -> Answer:
+    return Answer(201 if written else 200, result)
