@@ -6,9 +6,9 @@ method that writes returns after its transaction is durable. Methods raise headw
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -311,4 +311,32 @@ class Logs(Records, Protocol):
 
     async def drop_runs(self, flow_run_ids: Collection[UUID]) -> None:
         """Forget the lines of these flow runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A run that a schedule plans: its flow_run row and the row of its first state."""
+
+    run: Row
+    state: Row
+
+
+class Scheduling(Protocol):
+    """What the scheduler needs. Rows are a deployment's columns plus schedule_id, schedule, slug,
+    max_scheduled_runs and schedule_parameters."""
+
+    async def hungry(
+        self, now: datetime, filled_until: datetime, min_runs: int, *, after: UUID | None, limit: int
+    ) -> list[Row]:
+        """Active schedules of unpaused deployments with fewer than `min_runs` runs ahead of `now`, or none
+        after `filled_until`; ordered by schedule id, those after `after`."""
+        ...
+
+    async def schedules_of(self, deployment_id: UUID) -> list[Row]:
+        """The active ones of one deployment."""
+        ...
+
+    async def insert_planned(self, runs: Sequence[PlannedRun]) -> int:
+        """Insert those whose idempotency key is free; how many that were."""
         ...
