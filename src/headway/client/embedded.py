@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from headway.client.transport import Answer, HttpTransport, Transport
-from headway.core.server_lock import running_server
+from headway.core.server_lock import serving_url
 from headway.core.settings import Settings
 
 __all__ = ["EmbeddedTransport", "transport_for"]
@@ -19,7 +20,7 @@ __all__ = ["EmbeddedTransport", "transport_for"]
 
 def transport_for(settings: Settings) -> Transport:
     """The transport for a home: the server that already runs there, else one inside this process."""
-    url = running_server(settings.home)
+    url = serving_url(settings.home)
     if url is not None:
         return HttpTransport(url, settings.client.timeout_seconds)
     return EmbeddedTransport(settings)
@@ -41,13 +42,13 @@ class EmbeddedTransport:
         from headway.server import app  # laziness is the point: it loads the whole server
 
         server = app.embedded(self._settings)
-        await server.startup()
+        await server.start(loops=False)
         self._server, self._owner = server, os.getpid()
 
     async def close(self) -> None:
         server, self._server = self._server, None
         if server is not None and self._owner == os.getpid():
-            await server.shutdown()
+            await server.stop()
 
     async def request(
         self,
@@ -58,5 +59,8 @@ class EmbeddedTransport:
         body: bytes | None,
     ) -> Answer:
         await self.open()
-        status, answered, content = await self._server.request(method, path, query or {}, dict(headers), body)
+        lowered = {name.lower(): value for name, value in headers.items()}
+        status, answered, content = await self._server.request(
+            method, path, urlencode(query or {}), lowered, body or b""
+        )
         return status, {name.lower(): value for name, value in dict(answered).items()}, content

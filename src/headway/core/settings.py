@@ -72,7 +72,10 @@ class EngineSettings:
     log_batch: int = _setting(1000, "log records sent in one request at most", minimum=1, maximum=10_000)
     log_buffer: int = _setting(100_000, "log records kept in memory while the server is away", minimum=100)
     flush_seconds: float = _setting(120.0, "how long the end of a run waits for records to be delivered", minimum=0)
-    task_workers: int | None = _setting(None, "threads of a thread-pool task runner; unset: 4 per core + 4", minimum=1)
+    patience_seconds: float = _setting(
+        600.0, "how long a run waits for a server that is away to take its state", minimum=0
+    )
+    task_workers: int | None = _setting(None, "threads of a thread-pool task runner; unset: 256", minimum=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

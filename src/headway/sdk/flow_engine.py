@@ -1,0 +1,242 @@
+"""What happens to one flow run: states proposed and answered, tries, time limit, hooks. A generator (see effects)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from headway.core.errors import AbortedTransition, HeadwayError
+from headway.core.states import StateType
+from headway.sdk import retries
+from headway.sdk.context import FLOW, FlowRunContext
+from headway.sdk.effects import Call, Engine, Remote, Sleep, WaitFor
+from headway.sdk.fence import Lease
+from headway.sdk.futures import wait
+from headway.sdk.hooks import run_hooks
+from headway.sdk.logs import RunLogger, flow_logger
+from headway.sdk.proposals import Moved, propose
+from headway.sdk.results import ResultStore
+from headway.sdk.session import Session
+from headway.sdk.states import State, from_exception
+from headway.sdk.values import final_state, pending_futures
+from headway.wire.flow_runs import FlowRun, FlowRunPolicy, FlowRunUpdate
+
+if TYPE_CHECKING:
+    from headway.sdk.flows import Flow
+
+__all__ = ["FlowExecution", "PauseRequested"]
+
+HOOK_OF = {
+    StateType.COMPLETED: "on_completion",
+    StateType.FAILED: "on_failure",
+    StateType.CRASHED: "on_crashed",
+    StateType.CANCELLED: "on_cancellation",
+    StateType.CANCELLING: "on_cancellation",
+}
+
+
+class PauseRequested(BaseException):
+    """The run is suspended: its code ends here and starts anew when it is resumed."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(str(state))
+        self.state = state
+
+
+class FlowExecution:
+    """One flow run in this process, from PENDING to its final state."""
+
+    def __init__(
+        self,
+        flow: Flow[Any, Any],
+        run: FlowRun,
+        session: Session,
+        parameters: dict[str, Any],
+        *,
+        parent: FlowRunContext | None = None,
+        lease: Lease | None = None,
+    ) -> None:
+        self.flow = flow
+        self.session = session
+        self.lease = lease
+        settings = session.settings
+        inherited = parent.log_prints if parent is not None else settings.log_prints
+        self.persist = settings.results.persist if flow.persist_result is None else flow.persist_result
+        self.context = FlowRunContext(
+            flow=flow,
+            run=run,
+            session=session,
+            parameters=parameters,
+            results=_result_store(flow, parent, session),
+            is_async=flow.is_async,
+            log_prints=inherited if flow.log_prints is None else flow.log_prints,
+            parent=parent,
+        )
+
+    @property
+    def log(self) -> RunLogger:
+        return flow_logger(self.context)
+
+    @property
+    def run_facts(self) -> FlowRun:
+        return self.context.run
+
+    def run(self) -> Engine[State]:
+        """The final state. An interruption (not an Exception) is recorded as Crashed and raised on."""
+        token = FLOW.set(self.context)
+        try:
+            return (yield from self._run())
+        finally:
+            FLOW.reset(token)
+
+    def _run(self) -> Engine[State]:
+        while True:
+            started = yield from self._propose(State(StateType.RUNNING))
+            if not started.is_running():
+                return started
+            self._started(started)
+            yield from run_hooks(self.flow.hooks("on_running"), self.flow, self.run_facts, started, self)
+            ended = yield from self._try()
+            if ended.is_paused():
+                return ended
+            yield from self._prepare_retry(ended)
+            answered = yield from self._propose(ended)
+            if not answered.is_scheduled():
+                return (yield from self._finish(answered))
+            self.log.warning("Flow run failed: %s. Retry %s", ended.message, _when(answered))
+            yield Sleep(_seconds_until(answered))
+
+    def _started(self, state: State) -> None:
+        if self.lease is not None:
+            self.lease.start()
+        self.context.run_count = max(self.context.run.run_count, self.context.run_count)
+        self.context.counters.clear()
+
+    def _try(self) -> Engine[State]:
+        """Run the function once; the state that makes. Everything it submitted has ended afterwards."""
+        self.context.runner = self.flow.new_runner()
+        if self.context.runner is not None:
+            self.context.runner.start()
+        abandon = False
+        try:
+            values = self.context.parameters
+            if self.flow.validate_parameters:
+                values = self.context.parameters = self.flow.parameters.check(values)
+            arguments, named = self.flow.parameters.call(values)
+            value = yield Call(self.flow.fn, arguments, named, self.flow.timeout_seconds)
+            futures = pending_futures(value)
+            if futures:
+                yield WaitFor(lambda: wait(futures))
+            return self._keep(final_state(value))
+        except PauseRequested as suspended:
+            return suspended.state
+        except Exception as error:
+            abandon = isinstance(error, TimeoutError)
+            state = from_exception(error, "Flow run encountered an exception")
+            self._tell(state)
+            return state
+        except BaseException as error:
+            abandon = True
+            yield from self._interrupted(error)
+            raise
+        finally:
+            runner, self.context.runner = self.context.runner, None
+            if runner is not None:
+                yield WaitFor(lambda: runner.stop(abandon=abandon))
+
+    def _interrupted(self, error: BaseException) -> Engine[None]:
+        """Record that something from outside ended the run; the exception goes on its way afterwards."""
+        if isinstance(error, GeneratorExit) or getattr(error, "recorded_elsewhere", False):
+            return
+        crashed = from_exception(error, "Flow run was interrupted")
+        self.log.error("Crash detected! %s", crashed.message)
+        try:
+            answered = yield from self._propose(crashed, patience=10.0)
+            yield from self._finish(answered)
+        except HeadwayError as failure:
+            self.log.error("The crash could not be recorded: %s", failure)
+
+    def _keep(self, state: State) -> State:
+        if state.is_completed() and self.persist:
+            value = state.value if state.has_value else None
+            state.keep(value, self.context.results.write(f"{self.context.run.id}-{self.context.run_count}", value))
+        return state
+
+    def _finish(self, state: State) -> Engine[State]:
+        self._report(state)
+        kind = HOOK_OF.get(state.type)
+        if kind is not None:
+            yield from run_hooks(self.flow.hooks(kind), self.flow, self.run_facts, state, self)
+        return state
+
+    def _prepare_retry(self, ended: State) -> Engine[None]:
+        """Tell the server of a delay that its policy cannot say, or that this failure is not to be retried."""
+        policy = self.context.run.empirical_policy
+        left = (policy.retries or 0) - self.context.run_count + 1
+        if not ended.is_failed() or left <= 0:
+            return
+        wanted = ended.details.get("retriable") is not False
+        if wanted and self.flow.retry_condition_fn is not None:
+            wanted = bool((yield Call(self.flow.retry_condition_fn, (self.flow, self.context.run, ended))))
+        number = self.context.run_count
+        delay = retries.delay_before(self.flow.retry_delay, number, self.flow.retry_jitter_factor)
+        if wanted and (delay == (policy.retry_delay or 0) or self.flow.retries == 0):
+            return
+        changed = {"retries": policy.retries if wanted else 0, "retry_delay": retries.wire_delay(delay)}
+        yield Remote(self.session.portal, self._change_policy(changed))
+
+    async def _change_policy(self, changed: dict[str, Any]) -> None:
+        client, run_id = self.session.client, self.context.run.id
+        current = (await client.read_flow_run(run_id)).empirical_policy
+        policy = FlowRunPolicy(**{name: getattr(current, name) for name in current.__struct_fields__} | changed)
+        await client.update_flow_run(run_id, FlowRunUpdate(empirical_policy=policy))
+        self.context.run.empirical_policy = policy
+
+    def _propose(self, state: State, patience: float | None = None) -> Engine[State]:
+        """Propose a state until the server has decided; the state the run is in then."""
+        while True:
+            moved: Moved = yield Remote(self.session.portal, self._asked(state, patience))
+            if moved.run is not None:
+                self.context.run = moved.run
+            if moved.wait_seconds is None:
+                break
+            self.log.info("The server asks to wait %d second(s) before %s.", moved.wait_seconds, state.name)
+            yield Sleep(moved.wait_seconds)
+        if moved.aborted is not None:
+            if moved.state is not None and moved.state.is_final():
+                return moved.state
+            raise AbortedTransition(f"The server refused state {state.name}: {moved.aborted}")
+        assert moved.state is not None
+        return moved.state
+
+    def _asked(self, state: State, patience: float | None) -> Coroutine[Any, Any, Moved]:
+        return propose(self.session, self.context.run.id, state, patience)
+
+    def _report(self, state: State) -> None:
+        level = logging.INFO if state.is_completed() else logging.ERROR
+        self.log.log(level, "Finished in state %r", state)
+
+    def _tell(self, state: State) -> None:
+        error = state.value if state.has_value else None
+        if isinstance(error, Exception) and not isinstance(error, State | HeadwayError):
+            self.log.error("Encountered exception during execution: %r", error, exc_info=error)
+
+
+def _result_store(flow: Flow[Any, Any], parent: FlowRunContext | None, session: Session) -> ResultStore:
+    settings = session.settings
+    inherited = parent.results if parent is not None else None
+    storage = flow.result_storage or (inherited.storage if inherited else settings.results_storage)
+    serializer = flow.result_serializer or (inherited.serializer if inherited else settings.results.serializer)
+    return ResultStore(storage, serializer)
+
+
+def _seconds_until(state: State) -> float:
+    due = state.details.get("scheduled_time")
+    return (due - datetime.now(UTC)).total_seconds() if isinstance(due, datetime) else 0.0
+
+
+def _when(state: State) -> str:
+    seconds = _seconds_until(state)
+    return f"will start {seconds:.0f} second(s) from now." if seconds > 0 else "will start immediately."

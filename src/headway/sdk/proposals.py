@@ -1,0 +1,99 @@
+"""Proposing a state to the server and understanding the answer (CONTRACT §2, CONTRACT §2.1 rule 2)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from headway.core.errors import HeadwayError, ServerUnreachable, Unavailable, UnexpectedReply
+from headway.sdk.results import read_result
+from headway.sdk.session import Session
+from headway.sdk.states import NOTHING, State
+from headway.wire import states as wire
+from headway.wire.flow_runs import FlowRun
+
+__all__ = ["Moved", "propose", "state_from_wire"]
+
+PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of a proposal: the run's state now; or how long to wait; or why it was aborted."""
+
+    state: State | None
+    run: FlowRun | None = None
+    wait_seconds: float | None = None
+    aborted: str | None = None
+
+
+async def propose(session: Session, flow_run_id: UUID, state: State, patience: float | None = None) -> Moved:
+    """Propose `state`, for `patience` seconds at most if the server is away (default: the setting).
+
+    Every repeat carries the same transition id, so that it is decided once.
+    """
+    limit = session.settings.engine.patience_seconds if patience is None else patience
+    deadline = time.monotonic() + limit
+    body = to_wire(state)
+    while True:
+        try:
+            result = await session.client.set_flow_run_state(flow_run_id, body)
+            break
+        except HeadwayError as error:
+            if not _passes(error) or time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
+    details = result.details
+    if isinstance(details, wire.WaitDetails):
+        return Moved(None, wait_seconds=float(details.delay_seconds))
+    answered = None if result.state is None else state_from_wire(result.state, state)
+    if isinstance(details, wire.AbortDetails):
+        return Moved(answered, aborted=details.reason or "no reason given")
+    run = None
+    if answered is not None and answered.is_running():
+        run = await session.client.read_flow_run(flow_run_id)
+    return Moved(answered, run)
+
+
+def to_wire(state: State) -> wire.StateCreate:
+    details: dict[str, Any] = {**state.details, "transition_id": uuid4()}
+    known = {name: value for name, value in details.items() if name in wire.StateDetails.__struct_fields__}
+    return wire.StateCreate(
+        type=state.type,
+        name=state.name,
+        message=state.message,
+        data=state.data,
+        state_details=msgspec.convert(known, wire.StateDetails),
+    )
+
+
+def state_from_wire(answered: wire.State, proposed: State | None = None) -> State:
+    """The server's state; the proposed value stays with it if it is the proposed state."""
+    same = proposed is not None and proposed.type == answered.type
+    details = {
+        name: value
+        for name in answered.state_details.__struct_fields__
+        if (value := getattr(answered.state_details, name)) is not None
+    }
+    return State(
+        answered.type,
+        answered.name,
+        answered.message,
+        value=proposed.value if same and proposed is not None else NOTHING,
+        data=answered.data,
+        details=details,
+        id=answered.id,
+        timestamp=answered.timestamp,
+        reader=read_result,
+    )
+
+
+def _passes(error: HeadwayError) -> bool:
+    if isinstance(error, ServerUnreachable | Unavailable):
+        return True
+    return isinstance(error, UnexpectedReply) and error.status >= 500

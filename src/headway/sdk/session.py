@@ -1,0 +1,87 @@
+"""What a root run needs of the outside: settings, a client on its own event loop, and the two senders.
+
+Opened when a root flow (or a task outside flows) begins, shared by everything inside it, and closed when it
+has ended: then all records are delivered, or a warning counts the ones that are not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from headway.client.calls import body_of
+from headway.client.client import Client
+from headway.client.portal import Portal
+from headway.core.profiles import load_settings
+from headway.core.settings import Settings
+from headway.sdk.records import TaskRunRecord, render
+from headway.sdk.sender import BatchSender
+
+__all__ = ["Session"]
+
+T = TypeVar("T")
+logger = logging.getLogger("headway.sdk")
+
+
+class Session:
+    """`headers` (the fence of an attempt) go with every request."""
+
+    def __init__(self, settings: Settings | None = None, headers: Mapping[str, str] | None = None) -> None:
+        self.settings = settings or load_settings()
+        self.portal = Portal("headway-session")
+        self.client = Client(settings=self.settings, headers=headers)
+        engine = self.settings.engine
+        self.records: BatchSender[TaskRunRecord] = BatchSender(
+            "task-run records", self.portal, self._send_records, batch=engine.event_batch, buffer=engine.event_buffer
+        )
+        self.logs: BatchSender[dict[str, Any]] = BatchSender(
+            "log lines", self.portal, self._send_logs, batch=engine.log_batch, buffer=engine.log_buffer
+        )
+        self._plain_logs = False
+        self.flow_ids: dict[str, Any] = {}
+
+    def open(self) -> None:
+        self.portal.start()
+        try:
+            self.portal.call(self.client.transport.open())
+        except BaseException:
+            self.portal.stop()
+            raise
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a client call and wait, from sync code."""
+        return self.portal.call(coroutine)
+
+    async def _send_records(self, records: list[TaskRunRecord]) -> None:
+        answer = await self.client.answer("POST", "/events", body_of([render(record) for record in records]))
+        self.client.check(answer, "POST /events")
+
+    async def _send_logs(self, logs: list[dict[str, Any]]) -> None:
+        if not self._plain_logs:
+            answer = await self.client.answer("POST", "/logs/", body_of(logs))
+            if answer[0] != 422:
+                self.client.check(answer, "POST /logs/")
+                return
+        plain = [{name: value for name, value in line.items() if name != "id"} for line in logs]
+        answer = await self.client.answer("POST", "/logs/", body_of(plain))
+        self.client.check(answer, "POST /logs/")
+        self._plain_logs = True  # a stock server: it knows no ids of lines
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Deliver what was recorded; whether all of it is."""
+        limit = self.settings.engine.flush_seconds if timeout is None else timeout
+        records = self.records.flush(limit)
+        return self.logs.flush(limit if records else 0.0) and records
+
+    def close(self) -> None:
+        if not self.flush():
+            logger.warning(
+                "The server was not back in time: %d task-run records and %d log lines are lost.",
+                self.records.waiting,
+                self.logs.waiting,
+            )
+        self.records.close()
+        self.logs.close()
+        self.portal.call(self.client.close())
+        self.portal.stop()
