@@ -298,7 +298,10 @@ class LogFilter(Joined):
 
 
 class Scope(Request):
-    """The nested filters of one body: a row counts if it, and what it belongs to, pass every one given."""
+    """The nested filters of one body: a row counts if it, and what it belongs to, pass every one given.
+
+    `work_queues` means the same as `work_pool_queues`; some of the reference's routes and clients say it so.
+    """
 
     flows: FlowFilter | None = None
     flow_runs: FlowRunFilter | None = None
@@ -306,3 +309,4 @@ class Scope(Request):
     deployments: DeploymentFilter | None = None
     work_pools: WorkPoolFilter | None = None
     work_pool_queues: WorkQueueFilter | None = None
+    work_queues: WorkQueueFilter | None = None

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from headway.wire.base import UNSET, Labels, Limit, Offset, PageNumber, Part, Reply, Request, UnsetType
-from headway.wire.filters import FlowRunFilter, Scope, WorkQueueFilter
+from headway.wire.filters import FlowRunFilter, Scope
 from headway.wire.states import ResponseDetails, SetStateStatus, State, StateCreate, StateType
 
 __all__ = [
@@ -185,7 +185,6 @@ class FlowRunHistory(Scope, kw_only=True):
     history_start: datetime
     history_end: datetime
     history_interval_seconds: float
-    work_queues: WorkQueueFilter | None = None
 
 
 class HistoryState(Reply):
