@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from headway.server.api.answers import Answer, Raw
-from headway.server.api.routing import Endpoint
+from headway.server.api.routing import Endpoint, Route
 
 _REF = "#/components/schemas/{name}"
 
@@ -63,7 +63,7 @@ def _operation(endpoint: Endpoint, schemas: dict[int, Any]) -> dict[str, Any]:
         content = {}
     status = "204" if endpoint.returns in (None, type(None)) and route.status == 200 else str(route.status)
     operation: dict[str, Any] = {
-        "operationId": f"{route.method.lower()}_{route.handler.__name__}_{route.tag or 'root'}".replace(" ", "_"),
+        "operationId": _operation_id(route),
         "summary": (route.handler.__doc__ or route.handler.__name__.replace("_", " ")).strip().splitlines()[0],
         "tags": [route.tag or "Root"],
         "responses": {status: {"description": "Success", **content}, "422": {"description": "Invalid request"}},
@@ -74,6 +74,11 @@ def _operation(endpoint: Endpoint, schemas: dict[int, Any]) -> dict[str, Any]:
         body = {"application/json": {"schema": schemas[id(endpoint.body_type)]}}
         operation["requestBody"] = {"required": True, "content": body}
     return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = [part.strip("{}") for part in route.path.split("/") if part]
+    return "_".join([route.method.lower(), *words])
 
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Headway API</title>
