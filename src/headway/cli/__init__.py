@@ -1,0 +1,15 @@
+"""The `headway` command. Only this file and `root` are loaded until a command is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command line and exit: 0 done, 1 refused or failed, 2 misused, 130 interrupted."""
+    from headway.cli.running import run  # laziness is the point: importing headway.cli costs nothing
+
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
