@@ -15,7 +15,11 @@ __all__ = ["rendered"]
 
 
 def rendered(
-    pool: WorkPool, *layers: Mapping[str, Any] | None, api_url: str, root: str | None = None, name: str | None = None
+    pool: WorkPool,
+    *layers: Mapping[str, Any] | None,
+    api_url: str,
+    root: str | None = None,
+    name: str = "(name of the run)",
 ) -> tuple[str, dict[str, Any]]:
     """The driver's rendering and the configuration behind it, secrets masked in both.
 
@@ -27,11 +31,9 @@ def rendered(
     template = pool.base_job_template
     templates.check_job_variables(template, *layers)
     shown = templates.preview(template, *layers)
-    more = {"name": name} if name else {}
+    resolved = templates.resolve(template, *layers)
     try:
-        text = preview(
-            pool.type, templates.resolve(template, *layers), pool=pool.name, root=root, api_url=api_url, **more
-        )
+        text = preview(pool.type, resolved, pool=pool.name, name=name, root=root, api_url=api_url)
     except DriverNotFound as error:
         from headway.cli.app import to_json
 

@@ -96,7 +96,8 @@ def list_pools(app: App) -> None:
 def _facts(pool: WorkPool) -> dict[str, Any]:
     import msgspec
 
-    return msgspec.structs.asdict(pool)
+    facts: dict[str, Any] = msgspec.to_builtins(pool)
+    return facts
 
 
 def _online(client: SyncClient, pool: str) -> int:

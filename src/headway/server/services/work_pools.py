@@ -14,7 +14,7 @@ from headway.core import templates
 from headway.core.clock import Clock
 from headway.core.errors import Conflict, Forbidden, Invalid, NotFound, TemplateError
 from headway.core.ids import new_id
-from headway.core.nearest import suggestion
+from headway.core.nearest import nearest, suggestion
 from headway.core.states import StateType
 from headway.server.services.filtering import page_count
 from headway.server.services.shaping import shaped
@@ -98,7 +98,7 @@ class WorkPoolService:
         if "job_configuration" in body.base_job_template:
             return [f"{message} Runs of pool '{body.name}' wait until a worker of that type is started."]
         raise Invalid(
-            f"{message}{suggestion(body.type, known) if known else ''} Choose one of them, or give a base job template "
+            f"{message}{_meant(body.type, known)} Choose one of them, or give a base job template "
             "with 'job_configuration' and 'variables'.",
             loc=("body", "type"),
         )
@@ -208,6 +208,11 @@ class WorkPoolService:
             pages=page_count(len(queues), limit),
             page=page,
         )
+
+
+def _meant(type: str, known: Sequence[str]) -> str:
+    near = nearest(type, known)
+    return f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
 
 
 def complete(template: Mapping[str, Any], default: Mapping[str, Any] | None) -> dict[str, Any]:
