@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-__all__ = ["new_run_name"]
+__all__ = ["new_name"]
 
 _FIRST = (
     "amber bold brave breezy bright brisk calm candid clever cosmic crimson curious dapper daring eager earnest "
@@ -22,6 +22,6 @@ _SECOND = (
 )
 
 
-def new_run_name() -> str:
+def new_name() -> str:
     """E.g. "steady-heron"; not unique, only easy to tell from its neighbours."""
     return f"{random.choice(_FIRST.split())}-{random.choice(_SECOND.split())}"

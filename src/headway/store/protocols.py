@@ -340,3 +340,30 @@ class Scheduling(Protocol):
     async def insert_planned(self, runs: Sequence[PlannedRun]) -> int:
         """Insert those whose idempotency key is free; how many that were."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanges:
+    """How many rows of each kind a pass gave another status."""
+
+    workers: int
+    pools: int
+    queues: int
+    deployments: int
+
+
+class PoolStatus(Protocol):
+    """Who is there."""
+
+    async def refresh(self, now: datetime, missed_heartbeats: int, unpolled_since: datetime) -> StatusChanges:
+        """Set the status of workers (silent for that many of their intervals: OFFLINE), pools, and the queues
+        and deployments that nobody polled since."""
+        ...
+
+
+class Retention(Protocol):
+    """Forgetting."""
+
+    async def drop(self, kind: str, before: datetime, limit: int) -> int:
+        """Delete at most `limit` of the `logs`, `events` or ended `flow_runs` from before then; how many."""
+        ...

@@ -49,6 +49,11 @@ class Loop:
         """One bounded pass; what it returns is for tests and for whoever calls it by hand."""
         raise NotImplementedError
 
+    @property
+    def stopping(self) -> bool:
+        """True once `stop` was called: a long pass should come to its end."""
+        return self._stopping
+
     def wake(self) -> None:
         """Ask for a pass now instead of at the end of the interval."""
         self._wake.set()

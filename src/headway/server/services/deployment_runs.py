@@ -15,7 +15,7 @@ from headway.core.errors import Conflict, HeadwayError, Invalid, ParameterError,
 from headway.core.ids import new_id
 from headway.core.parameters import check_parameters
 from headway.core.rules.facts import Policy, Run
-from headway.core.run_names import new_run_name
+from headway.core.run_names import new_name
 from headway.server.services.deployments import DeploymentService, hydrated
 from headway.server.services.planning import Limits, Planner
 from headway.server.services.transitions import Transitions
@@ -80,7 +80,7 @@ class DeploymentRunService:
             parent_task_run_id=body.parent_task_run_id,
         )
         row = {
-            "name": body.name or new_run_name(),
+            "name": body.name or new_name(),
             "deployment_version": deployment["version"],
             "work_queue_name": place["work_queue_name"],
             "parameters": parameters,

@@ -15,7 +15,7 @@ from headway.core.clock import Clock
 from headway.core.errors import HeadwayError
 from headway.core.ids import new_id
 from headway.core.rules.facts import Policy
-from headway.core.run_names import new_run_name
+from headway.core.run_names import new_name
 from headway.core.schedules import times_to_plan
 from headway.core.settings import SchedulerSettings
 from headway.server.services.schedules import schedule_of
@@ -132,12 +132,11 @@ def _shared(row: Row, kind: str, now: datetime) -> Row:
 def _run(row: Row, shared: Row, due: datetime, now: datetime) -> PlannedRun:
     id = new_id()
     state = states.Scheduled(due, message="Flow run scheduled", flow_run_id=id)
-    key_time = due.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f%z")
     values: dict[str, Any] = {
         **shared,
         "id": id,
-        "name": new_run_name(),
-        "idempotency_key": f"scheduled {row['id']} {row['schedule_id']} {key_time}",
+        "name": new_name(),
+        "idempotency_key": f"scheduled {row['id']} {row['schedule_id']} {due.astimezone(UTC)}",
         "state_id": state.id,
         "state_type": state.type.value,
         "state_name": state.name,
@@ -145,17 +144,15 @@ def _run(row: Row, shared: Row, due: datetime, now: datetime) -> PlannedRun:
         "expected_start_time": due,
         "next_scheduled_start_time": due,
     }
-    return PlannedRun(
-        values, {**_state(id, now), "id": state.id, "message": state.message, "state_details": dict(state.details)}
-    )
-
-
-def _state(id: UUID, now: datetime) -> Row:
-    return {
+    first = {
+        "id": state.id,
         "flow_run_id": id,
-        "type": "SCHEDULED",
-        "name": "Scheduled",
+        "type": state.type.value,
+        "name": state.name,
         "timestamp": now,
+        "message": state.message,
         "data": None,
+        "state_details": dict(state.details),
         "attempt": None,
     }
+    return PlannedRun(values, first)
