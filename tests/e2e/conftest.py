@@ -1,7 +1,8 @@
 """Shared by all end-to-end tests: a place of one's own, with a real server in it.
 
 `place` is a home folder without a server, `site` one with a server running; both stop what they started.
-`api` is a client of the site's server. See `headway.testing.processes`.
+`api` is a client of the site's server, `project` a folder of flows that are deployed and run through it.
+See `headway.testing.processes`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 from headway.client import SyncClient
 from headway.core.settings import Settings
 from headway.testing.processes import Place
+from headway.testing.project import Project
 
 
 @pytest.fixture
@@ -39,6 +41,12 @@ def api(site: Place) -> Iterator[SyncClient]:
     """A client of the site's server."""
     with SyncClient(site.url, settings=Settings(home=site.home)) as client:
         yield client
+
+
+@pytest.fixture
+def project(tmp_path: Path, api: SyncClient) -> Project:
+    """A folder of flows on the site."""
+    return Project(tmp_path / "project", api)
 
 
 def end_stray_runs(home: Path) -> None:
