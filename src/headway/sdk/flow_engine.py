@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from headway.sdk.logs import RunLogger, flow_logger
 from headway.sdk.proposals import Moved, propose
 from headway.sdk.results import ResultStore
 from headway.sdk.session import Session
-from headway.sdk.states import State, from_exception
+from headway.sdk.states import RunTimeout, State, from_exception
 from headway.sdk.values import final_state, pending_futures
 from headway.wire.flow_runs import FlowRun, FlowRunPolicy, FlowRunUpdate
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowExecution", "PauseRequested"]
 
+FLUSH_BEFORE_END = 5.0
 HOOK_OF = {
     StateType.COMPLETED: "on_completion",
     StateType.FAILED: "on_failure",
@@ -57,8 +60,12 @@ class FlowExecution:
         *,
         parent: FlowRunContext | None = None,
         lease: Lease | None = None,
+        started: State | None = None,
+        on_overrun: Callable[[State], None] | None = None,
     ) -> None:
         self.flow = flow
+        self.already_started = started
+        self.on_overrun = on_overrun
         self.session = session
         self.lease = lease
         settings = session.settings
@@ -93,7 +100,9 @@ class FlowExecution:
 
     def _run(self) -> Engine[State]:
         while True:
-            started = yield from self._propose(State(StateType.RUNNING))
+            started, self.already_started = self.already_started, None
+            if started is None:
+                started = yield from self._propose(State(StateType.RUNNING))
             if not started.is_running():
                 return started
             self._started(started)
@@ -102,6 +111,8 @@ class FlowExecution:
             if ended.is_paused():
                 return ended
             yield from self._prepare_retry(ended)
+            if self.context.parent is None:  # whoever sees the final state finds the task runs and logs too
+                yield WaitFor(lambda: self.session.flush(FLUSH_BEFORE_END))
             answered = yield from self._propose(ended)
             if not answered.is_scheduled():
                 return (yield from self._finish(answered))
@@ -125,7 +136,8 @@ class FlowExecution:
             if self.flow.validate_parameters:
                 values = self.context.parameters = self.flow.parameters.check(values)
             arguments, named = self.flow.parameters.call(values)
-            value = yield Call(self.flow.fn, arguments, named, self.flow.timeout_seconds)
+            with self._watched():
+                value = yield Call(self.flow.fn, arguments, named, self.flow.timeout_seconds)
             futures = pending_futures(value)
             if futures:
                 yield WaitFor(lambda: wait(futures))
@@ -146,17 +158,46 @@ class FlowExecution:
             if runner is not None:
                 yield WaitFor(lambda: runner.stop(abandon=abandon))
 
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Tell `on_overrun` when the time limit has passed and the code has not given way since."""
+        limit, tell = self.flow.timeout_seconds, self.on_overrun
+        if limit is None or tell is None:
+            yield
+            return
+        error = RunTimeout(f"The run exceeded its time limit of {limit:g} second(s).")
+        timer = threading.Timer(limit + 1.0, tell, [from_exception(error, "")])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def _interrupted(self, error: BaseException) -> Engine[None]:
         """Record that something from outside ended the run; the exception goes on its way afterwards."""
-        if isinstance(error, GeneratorExit) or getattr(error, "recorded_elsewhere", False):
+        if isinstance(error, GeneratorExit):
             return
         crashed = from_exception(error, "Flow run was interrupted")
-        self.log.error("Crash detected! %s", crashed.message)
         try:
+            if getattr(error, "from_outside", False):
+                yield from self._ended_from_outside(crashed)
+                return
+            self.log.error("Crash detected! %s", crashed.message)
             answered = yield from self._propose(crashed, patience=10.0)
             yield from self._finish(answered)
         except HeadwayError as failure:
-            self.log.error("The crash could not be recorded: %s", failure)
+            self.log.error("The end of the run could not be recorded: %s", failure)
+
+    def _ended_from_outside(self, crashed: State) -> Engine[None]:
+        """A signal: if a cancellation is behind it the run is CANCELLED, else whoever sent it says what it means."""
+        run = yield Remote(self.session.portal, self.session.client.read_flow_run(self.context.run.id))
+        if run.state_type is StateType.CANCELLING:
+            state = State(StateType.CANCELLED, None, "The run was cancelled.")
+            yield from self._finish((yield from self._propose(state, patience=5.0)))
+            return
+        self.log.error("Crash detected! %s", crashed.message)
+        yield from run_hooks(self.flow.hooks("on_crashed"), self.flow, self.run_facts, crashed, self)
 
     def _keep(self, state: State) -> State:
         if state.is_completed() and self.persist:

@@ -132,11 +132,12 @@ class Capture:
     def _install(self, undo: contextlib.ExitStack, level: str, console: bool) -> None:
         root, ours = logging.getLogger(), logging.getLogger("headway")
         configured = bool(root.handlers)
-        if not configured:
+        if console and not configured:
             # With a handler on the root, Python's handler of last resort falls silent; this one speaks for it.
             last = ConsoleHandler(logging.WARNING)
             last.addFilter(lambda record: not record.name.startswith("headway"))
             _attach(undo, root, last)
+        if not configured:
             _set_level(undo, root, level)
         _attach(undo, root, ApiHandler())
         _set_level(undo, ours, level)

@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from headway.core.errors import HeadwayError, ServerUnreachable, Unavailable, UnexpectedReply
+from headway.core.errors import AbortedTransition, HeadwayError, ServerUnreachable, Unavailable, UnexpectedReply
 from headway.sdk.results import read_result
 from headway.sdk.session import Session
 from headway.sdk.states import NOTHING, State
 from headway.wire import states as wire
 from headway.wire.flow_runs import FlowRun
 
-__all__ = ["Moved", "propose", "state_from_wire"]
+__all__ = ["Moved", "propose", "propose_patiently", "state_from_wire"]
 
 PAUSE_SECONDS = 1.0
 
@@ -58,6 +58,18 @@ async def propose(session: Session, flow_run_id: UUID, state: State, patience: f
     if answered is not None and answered.is_running():
         run = await session.client.read_flow_run(flow_run_id)
     return Moved(answered, run)
+
+
+async def propose_patiently(session: Session, flow_run_id: UUID, state: State, patience: float | None = None) -> Moved:
+    """Propose until it is decided, waiting where the server asks to. Raises AbortedTransition."""
+    while True:
+        moved = await propose(session, flow_run_id, state, patience)
+        if moved.wait_seconds is None:
+            break
+        await asyncio.sleep(moved.wait_seconds)
+    if moved.aborted is not None:
+        raise AbortedTransition(f"The server refused state {state.name}: {moved.aborted}")
+    return moved
 
 
 def to_wire(state: State) -> wire.StateCreate:

@@ -1,0 +1,53 @@
+"""What a run's process starts: `python -m headway.engine` with the run's id in `HEADWAY_FLOW_RUN_ID`, or
+
+    python -m headway.engine flow-run execute ID
+
+Exit codes: 0 the run completed (or was paused, cancelled, or is scheduled again), 1 it failed, 2 wrong usage,
+3 the run belongs to another process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from uuid import UUID
+
+from headway.core.errors import HeadwayError
+from headway.sdk.engine_process import EngineProcess
+
+__all__ = ["main", "run_inline"]
+
+USAGE = "usage: python -m headway.engine [flow-run execute ID]   (without ID: HEADWAY_FLOW_RUN_ID)"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Execute one flow run in this process; the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        flow_run_id = _flow_run_id(given, os.environ)
+        return EngineProcess.of_this_process(flow_run_id).execute()
+    except HeadwayError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def run_inline(env: Mapping[str, str]) -> int:
+    """Execute the flow run that `env` names in a thread of this process (isolation `inline`)."""
+    return EngineProcess.inline(_flow_run_id([], env), env).execute()
+
+
+def _flow_run_id(given: list[str], environ: Mapping[str, str]) -> UUID:
+    if given and (given[:2] != ["flow-run", "execute"] or len(given) != 3):
+        raise HeadwayError(USAGE)
+    text = given[2] if given else environ.get("HEADWAY_FLOW_RUN_ID") or environ.get("PREFECT__FLOW_RUN_ID")
+    if not text:
+        raise HeadwayError(f"No flow run is named. {USAGE}")
+    try:
+        return UUID(text)
+    except ValueError:
+        raise HeadwayError(f"{text!r} is not the id of a flow run (a UUID). {USAGE}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
