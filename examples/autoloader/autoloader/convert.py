@@ -199,7 +199,7 @@ class _Output:
 def _typed(read: Rows, layout: Plan, dialect: Dialect, rejects: list[Reject]) -> Batch:
     typed: dict[str, pa.Array] = {}
     masks: dict[str, pa.Array] = {}
-    bad = pa.array([False]).take(pa.array([0] * read.batch.num_rows, pa.int64()))
+    bad = pa.repeat(pa.scalar(False), read.batch.num_rows)
     for name, kind in layout.columns.items():
         typed[name], mask = columns.convert(read.batch[name], kind, dialect.na_values)
         if pc.any(mask).as_py():

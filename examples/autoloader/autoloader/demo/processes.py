@@ -72,6 +72,7 @@ class Programs:
         self.folder = folder
         self.mark = uuid.uuid4().hex
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWAY_", "PREFECT_"))}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # ten interpreters start here; let the later ones load compiled code
         path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), kept.get("PYTHONPATH"))))
         self.env = {**kept, **env, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", MARK: self.mark}
         self.running: list[Program] = []
