@@ -17,29 +17,31 @@ from headway.store.filters import Filters, select_count, select_page
 Row = dict[str, Any]
 
 
-def one(connection: Connection, table: Table, **where: Any) -> Row | None:
+def one(connection: Connection, /, table: Table, **where: Any) -> Row | None:
     """The row whose columns equal `where`, or None."""
-    found = connection.execute(select(table).where(_equal(table, where))).mappings().first()
-    return None if found is None else dict(found)
+    found = rows(connection, select(table).where(_equal(table, where)).limit(1))
+    return found[0] if found else None
 
 
-def rows(connection: Connection, statement: Any) -> list[Row]:
+def rows(connection: Connection, /, statement: Any) -> list[Row]:
     """All rows of a select, as dictionaries."""
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    result = connection.execute(statement)
+    names = [str(name) for name in result.keys()]  # noqa: SIM118 - SQLAlchemy's own are a subclass of str
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
-def add(connection: Connection, table: Table, values: Row | Sequence[Row]) -> None:
+def add(connection: Connection, /, table: Table, values: Row | Sequence[Row]) -> None:
     """Insert one row or many; many are one statement."""
     if values:
         connection.execute(insert(table), values)
 
 
-def change(connection: Connection, table: Table, values: Mapping[str, Any], **where: Any) -> int:
+def change(connection: Connection, /, table: Table, values: Mapping[str, Any], **where: Any) -> int:
     """Set `values` where the columns equal `where`; returns how many rows that were."""
     return connection.execute(update(table).where(_equal(table, where)).values(dict(values))).rowcount
 
 
-def drop(connection: Connection, table: Table, **where: Any) -> int:
+def drop(connection: Connection, /, table: Table, **where: Any) -> int:
     """Delete where the columns equal `where`; returns how many rows that were."""
     return connection.execute(delete(table).where(_equal(table, where))).rowcount
 

@@ -15,7 +15,8 @@ __all__ = ["Log", "LogCreate", "LogQuery", "LogSort"]
 class LogCreate(Request):
     """POST /logs/ takes a list of these; `level` is logging's number.
 
-    `id` is Headway's own: a line whose id is there already is ignored.
+    `id`, `attempt` and `position` are Headway's own: a line whose id is there already is ignored, and lines
+    of one moment are shown in the order of attempt and position (byte offset in the captured stream).
     """
 
     name: str
@@ -25,6 +26,8 @@ class LogCreate(Request):
     id: UUID | None = None
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
+    attempt: int | None = None
+    position: int | None = None
 
 
 class Log(Reply):

@@ -1,0 +1,36 @@
+"""Log lines: added in batches, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, delete
+
+from headway.store.database import Database
+from headway.store.records import Records, Row
+from headway.store.tables import log
+from headway.store.upsert import insert_or
+
+__all__ = ["LogStore"]
+
+
+class LogStore(Records):
+    """`store.protocols.Logs` in SQL."""
+
+    def __init__(self, telemetry: Database) -> None:
+        super().__init__(telemetry, log)
+
+    async def add(self, lines: Sequence[Row]) -> None:
+        await self.database.write(_add, lines)
+
+    async def drop_runs(self, flow_run_ids: Collection[UUID]) -> None:
+        await self.database.write(_drop_runs, flow_run_ids)
+
+
+def _add(connection: Connection, lines: Sequence[Row]) -> None:
+    connection.execute(insert_or(connection, log).on_conflict_do_nothing(index_elements=["id"]), list(lines))
+
+
+def _drop_runs(connection: Connection, flow_run_ids: Collection[UUID]) -> None:
+    connection.execute(delete(log).where(log.c.flow_run_id.in_(flow_run_ids)))
