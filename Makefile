@@ -28,7 +28,7 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.demo
 	@touch $@
 
 demo: $(VENV)/.demo
-	@cd examples/autoloader && ../../$(BIN)/python -m autoloader.demo
+	@cd examples/autoloader && ../../$(BIN)/python -m autoloader.demo --folder ../../.demo $(DEMO_ARGS)
 
 test: check
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests
