@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -101,6 +102,27 @@ def test_stopping_interrupts_python_code(tmp_path: Path, engine: Callable[[Engin
         await inline.stop(handle, 10)
         assert (await inline.watch(handle)).signal == 15
         assert await inline.find("p") == []
+
+    asyncio.run(main())
+
+
+def test_a_blocking_call_that_cannot_be_interrupted_is_left_behind(
+    tmp_path: Path, engine: Callable[[Engine], None]
+) -> None:
+    release = threading.Event()
+
+    def run(env: Mapping[str, str]) -> int:
+        release.wait(60)
+        return 0
+
+    engine(run)
+
+    async def main() -> None:
+        inline = driver(tmp_path)
+        handle = await inline.start(job())
+        await inline.stop(handle, 0.05)
+        assert (await inline.watch(handle)).reason == "abandoned"
+        release.set()
 
     asyncio.run(main())
 

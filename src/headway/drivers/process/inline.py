@@ -42,11 +42,12 @@ class InlineRun:
     def _run(self, env: dict[str, str]) -> None:
         try:
             code = importlib.import_module(ENGINE).run_inline(env)
-            self.outcome = Outcome(exit_code=code, message=f"Inline run ended with code {code}.")
+            outcome = Outcome(exit_code=code, message=f"Inline run ended with code {code}.")
         except Stopped:
-            self.outcome = Outcome(exit_code=None, signal=15, reason="signal", message="Inline run was stopped.")
+            outcome = Outcome(signal=15, reason="signal", message="Inline run was stopped.")
         except BaseException as error:
-            self.outcome = Outcome(exit_code=1, message=f"Inline run raised {type(error).__name__}: {error}")
+            outcome = Outcome(exit_code=1, message=f"Inline run raised {type(error).__name__}: {error}")
+        self.outcome = self.outcome or outcome
         with contextlib.suppress(RuntimeError):  # the loop may be closed already
             self._loop.call_soon_threadsafe(self.ended.set)
 
@@ -54,6 +55,15 @@ class InlineRun:
         """Raise `Stopped` in the thread, at its next Python instruction."""
         if self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(Stopped))
+
+    def abandon(self) -> None:
+        """Count as ended although the thread, inside a blocking call, cannot be ended; what it still writes
+        is refused, because its attempt has ended."""
+        if self.outcome is None:
+            self.outcome = Outcome(
+                reason="abandoned", message="Inline run did not end when asked; its thread was left."
+            )
+            self.ended.set()
 
 
 class InlineRuns:
@@ -100,8 +110,10 @@ class InlineRuns:
         if run is None or run.outcome is not None:
             return
         run.interrupt()
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(run.ended.wait(), grace)
+        except TimeoutError:
+            run.abandon()
 
     def release(self, handle: Handle) -> None:
         self._runs.pop((handle.flow_run_id, handle.attempt), None)
