@@ -63,6 +63,12 @@ class DeploymentStore(Records):
     async def drop_schedule(self, id: UUID, schedule_id: UUID) -> bool:
         return await self.database.write(_drop_schedule, id, schedule_id)
 
+    async def due(self, ids: Sequence[UUID], before: datetime, limit: int) -> list[UUID]:
+        return await self.database.read(_due, ids, before, limit)
+
+    async def polled(self, ids: Sequence[UUID], now: datetime) -> None:
+        await self.database.write(_polled, ids, now)
+
     async def live_runs(self, id: UUID) -> list[tuple[UUID, str]]:
         return await self.database.read(_live_runs, id)
 
@@ -101,13 +107,9 @@ def _complete(connection: Connection, found: list[Row]) -> list[Row]:
     schedules: dict[UUID, list[Row]] = {}
     for row in rows(connection, _schedules_of(ids)) if ids else []:
         schedules.setdefault(row["deployment_id"], []).append(row)
-    names = dict(
-        connection.execute(select(work_pool.c.id, work_pool.c.name).where(work_pool.c.id.in_(pool_ids))).tuples()
-        if pool_ids
-        else ()
-    )
+    names = _pairs(connection, select(work_pool.c.id, work_pool.c.name).where(work_pool.c.id.in_(pool_ids)))
     counted = select(slot.c.limit_id, func.count()).where(slot.c.limit_id.in_(limited)).group_by(slot.c.limit_id)
-    used: dict[UUID, int] = dict(connection.execute(counted).tuples() if limited else ())
+    used = _pairs(connection, counted) if limited else {}
     return [
         {
             **row,
@@ -119,12 +121,28 @@ def _complete(connection: Connection, found: list[Row]) -> list[Row]:
     ]
 
 
+def _pairs(connection: Connection, statement: Any) -> dict[UUID, Any]:
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
 def _schedules_of(ids: Sequence[UUID]) -> Any:
     wanted = select(deployment_schedule).where(deployment_schedule.c.deployment_id.in_(ids))
     return wanted.order_by(deployment_schedule.c.created, deployment_schedule.c.id)
 
 
+def _due(connection: Connection, ids: Sequence[UUID], before: datetime, limit: int) -> list[UUID]:
+    waiting = select(live_run.c.flow_run_id).where(
+        live_run.c.deployment_id.in_(ids), live_run.c.claimable, live_run.c.due <= before
+    )
+    return list(connection.execute(waiting.order_by(live_run.c.due).limit(limit)).scalars())
+
+
 # --- writing ---
+
+
+def _polled(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
+    seen = update(deployment).where(deployment.c.id.in_(ids))
+    connection.execute(seen.values(last_polled=now, status="READY"))
 
 
 def _save(connection: Connection, values: Row, schedules: Sequence[Row]) -> tuple[Row, bool]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from headway.core.errors import HeadwayError
 from headway.core.rules.commands import Command, Decision
-from headway.core.rules.facts import Terms
+from headway.core.rules.facts import Caller, Terms
 from headway.core.states import State
 
 Row = dict[str, Any]
@@ -188,6 +188,14 @@ class Deployments(Records, Protocol):
     async def change_schedule(self, id: UUID, schedule_id: UUID, values: Mapping[str, Any], now: datetime) -> bool: ...
 
     async def drop_schedule(self, id: UUID, schedule_id: UUID) -> bool: ...
+
+    async def due(self, ids: Sequence[UUID], before: datetime, limit: int) -> list[UUID]:
+        """Their runs that may be started, earliest first."""
+        ...
+
+    async def polled(self, ids: Sequence[UUID], now: datetime) -> None:
+        """Somebody asked for their runs: they are READY."""
+        ...
 
     async def live_runs(self, id: UUID) -> list[tuple[UUID, str]]:
         """Every run of the deployment that is not final, with its state type."""
@@ -366,4 +374,105 @@ class Retention(Protocol):
 
     async def drop(self, kind: str, before: datetime, limit: int) -> int:
         """Delete at most `limit` of the `logs`, `events` or ended `flow_runs` from before then; how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOf:
+    """A worker's request for runs; no queue names means all of the pool. `grace` is for the stop orders, seconds."""
+
+    pool: str
+    claim_id: UUID
+    worker_id: UUID
+    queues: Sequence[str]
+    limit: int
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Attempts opened (flow_run_id, number, token, …), and orders: rows with the wire's fields."""
+
+    attempts: Sequence[Row] = ()
+    stop: Sequence[Row] = ()
+    adopt: Sequence[Row] = ()
+
+
+class Claims(Protocol):
+    """Handing out runs. Unknown pools, queues and workers raise NotFound."""
+
+    async def claim(self, request: ClaimOf, now: datetime, terms: Terms) -> Claimed:
+        """Take the next runs in one transaction; the same claim id takes the same ones."""
+        ...
+
+    async def waiting(
+        self, pool: str, queues: Sequence[str], before: datetime, after: datetime | None, limit: int, now: datetime
+    ) -> list[UUID]:
+        """What a poll gets, in order; nothing is taken. Counts as polling the queues."""
+        ...
+
+    async def waiting_of_queue(self, queue_id: UUID, before: datetime, limit: int, now: datetime) -> list[UUID]: ...
+
+    async def waiting_of_deployments(self, ids: Sequence[UUID], before: datetime, limit: int) -> list[UUID]: ...
+
+
+class Held(Protocol):
+    """An attempt that somebody says is his."""
+
+    flow_run_id: UUID
+    attempt: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What a renewal answers: attempts that are not the worker's any more, and orders (wire fields)."""
+
+    lost: Sequence[Held]
+    stop: Sequence[Row]
+    adopt: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt's end made of its run."""
+
+    state: State | None
+    retry_scheduled: bool
+
+
+class Attempts(Protocol):
+    """Attempts and leases; durations in seconds."""
+
+    async def renew(
+        self, pool: str, worker_id: UUID, held: Sequence[Held], now: datetime, grace: float, terms: Terms
+    ) -> Renewed: ...
+
+    async def renew_engine(self, run_id: UUID, caller: Caller, now: datetime, terms: Terms) -> None:
+        """Raises FencedError (409) or LeaseLostError (410) for an engine that must stop."""
+        ...
+
+    async def outcome(self, run_id: UUID, number: int) -> Outcome | None:
+        """None while the attempt lives, or if there is none."""
+        ...
+
+    async def reap(self, now: datetime, longest_gap: float, terms: Terms) -> int:
+        """End the attempts whose leases ran out; returns how many. After a gap of more than `longest_gap`
+        since the last call, every lease gets a fresh life instead."""
+        ...
+
+    async def late_runs(self, due_before: datetime, limit: int) -> list[tuple[UUID, datetime]]: ...
+
+    async def expired_pauses(self, now: datetime, limit: int) -> list[UUID]: ...
+
+    async def stuck_cancellations(self, since: datetime, limit: int) -> list[UUID]: ...
+
+
+class RunRecords(Protocol):
+    """Flow runs as the wire shows them (with `state`, `work_pool_name`, `attempt`), in no particular order."""
+
+    async def runs(self, ids: Sequence[UUID]) -> list[Row]: ...
+
+    async def with_surroundings(self, ids: Sequence[UUID]) -> list[Row]:
+        """Per run: `run`, `flow`, and `deployment`, `work_pool`, `work_queue` or None."""
         ...

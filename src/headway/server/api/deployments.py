@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 from headway.server.api.routing import Answer, Caller, Route
@@ -32,21 +30,13 @@ from headway.wire.deployments import (
 from headway.wire.flow_runs import FlowRun
 from headway.wire.work_queues import WorkQueue
 
-__all__ = ["DueRuns", "routes"]
+__all__ = ["routes"]
 
 BULK_LIMIT = 50
 
 
-class DueRuns(Protocol):
-    """The polling that agents without a pool do (`serve`): the query is the claim's."""
-
-    async def due_of_deployments(
-        self, deployment_ids: list[UUID], before: datetime | None, limit: int
-    ) -> list[FlowRun]: ...
-
-
-def routes(deployments: DeploymentService, runs: DeploymentRunService, due: DueRuns) -> list[Route]:
-    return [*_resource_routes(deployments), *_schedule_routes(deployments), *_run_routes(deployments, runs, due)]
+def routes(deployments: DeploymentService, runs: DeploymentRunService) -> list[Route]:
+    return [*_resource_routes(deployments), *_schedule_routes(deployments), *_run_routes(deployments, runs)]
 
 
 def _resource_routes(deployments: DeploymentService) -> list[Route]:
@@ -133,7 +123,7 @@ def _schedule_routes(deployments: DeploymentService) -> list[Route]:
     ]
 
 
-def _run_routes(deployments: DeploymentService, runs: DeploymentRunService, due: DueRuns) -> list[Route]:
+def _run_routes(deployments: DeploymentService, runs: DeploymentRunService) -> list[Route]:
     async def create_run(id: UUID, body: DeploymentFlowRunCreate = DeploymentFlowRunCreate()) -> Answer:  # noqa: B008
         """Make a run; an idempotency key that is taken answers the old one with 200."""
         run, is_new = await runs.create(id, body)
@@ -152,7 +142,7 @@ def _run_routes(deployments: DeploymentService, runs: DeploymentRunService, due:
 
     async def scheduled_runs(body: ScheduledRunsOfDeployments) -> list[FlowRun]:
         limit = MAX_LIMIT if body.limit is None else body.limit
-        return await due.due_of_deployments(body.deployment_ids, body.scheduled_before, limit)
+        return await runs.due(body.deployment_ids, body.scheduled_before, limit)
 
     return [
         Route("POST", "/deployments/{id}/create_flow_run", create_run, 201, "Deployments"),

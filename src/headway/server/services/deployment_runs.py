@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -20,13 +20,19 @@ from headway.server.services.deployments import DeploymentService, hydrated
 from headway.server.services.planning import Limits, Planner
 from headway.server.services.transitions import Transitions
 from headway.server.services.work_pools import WorkPoolService
-from headway.store.protocols import Row
+from headway.store.protocols import Deployments, Filters, Row
 from headway.wire.deployments import DeploymentFlowRunCreate, FlowRunCreateResult, ScheduleDeployment
 from headway.wire.flow_runs import FlowRun, FlowRunPolicy
 
 __all__ = ["DeploymentRunService"]
 
-ReadRun = Callable[[UUID], Awaitable[FlowRun]]
+
+class Runs(Protocol):
+    """Reading runs as the wire has them."""
+
+    async def read(self, id: UUID) -> FlowRun: ...
+
+    async def page(self, filters: Filters, sort: str | None, limit: int, offset: int) -> list[FlowRun]: ...
 
 
 class DeploymentRunService:
@@ -38,20 +44,22 @@ class DeploymentRunService:
         pools: WorkPoolService,
         transitions: Transitions,
         planner: Planner,
-        read_run: ReadRun,
+        runs: Runs,
+        store: Deployments,
         clock: Clock,
     ) -> None:
         self._deployments = deployments
         self._pools = pools
         self._transitions = transitions
         self._planner = planner
-        self._read_run = read_run
+        self._runs = runs
+        self._store = store
         self._clock = clock
 
     async def create(self, id: UUID, body: DeploymentFlowRunCreate) -> tuple[FlowRun, bool]:
         """The run and whether it is new: an idempotency key (or id) that is taken answers the old one."""
         run_id, is_new = await self._create(await self._deployments.row(id), body)
-        return await self._read_run(run_id), is_new
+        return await self._runs.read(run_id), is_new
 
     async def create_many(self, id: UUID, bodies: Sequence[DeploymentFlowRunCreate]) -> list[FlowRunCreateResult]:
         """One result per body; one that is refused does not stop the others."""
@@ -108,6 +116,14 @@ class DeploymentRunService:
             )
         queue = await self._deployments.queue(pool, queue_name)
         return {"work_pool_id": pool["id"], "work_queue_id": queue["id"], "work_queue_name": queue["name"]}
+
+    async def due(self, deployment_ids: Sequence[UUID], before: datetime | None, limit: int) -> list[FlowRun]:
+        """What `serve` polls: the runs of these deployments that may be started, earliest first."""
+        now = self._clock.now()
+        ids = await self._store.due(deployment_ids, before or now, limit)
+        await self._store.polled(deployment_ids, now)
+        found = await self._runs.page({"flow_runs": {"id": {"any_": ids}}}, None, limit, 0) if ids else []
+        return sorted(found, key=lambda run: ids.index(run.id))
 
     async def schedule(self, id: UUID, body: ScheduleDeployment) -> int:
         """Make the runs of a span of the deployment's schedules now; how many were new."""
