@@ -89,9 +89,8 @@ def _flow_in(module: ModuleType, name: str, entrypoint: str) -> Flow[Any, Any]:
         return next(iter(flows.values()))
     where = module.__file__ or module.__name__
     if not name:
-        raise EntrypointNotFound(
-            f"{where} has {len(flows)} flows; say which one: {entrypoint}:NAME with one of {', '.join(flows) or 'none'}."
-        )
+        names = ", ".join(flows) or "none"
+        raise EntrypointNotFound(f"{where} has {len(flows)} flows; name one: {entrypoint}:NAME, one of {names}.")
     hint = suggestion(name, flows, "It has no flows at all.")
     raise EntrypointNotFound(f"Entrypoint {entrypoint!r} was not found: {where} has no flow {name!r}.{hint}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from headway.sdk import retries as delays
 from headway.sdk.flow_runs import call_flow
@@ -15,6 +16,9 @@ from headway.sdk.serializers import Serializer
 from headway.sdk.states import State
 from headway.sdk.task_runners import TaskRunner
 from headway.sdk.tasks import check_options
+
+if TYPE_CHECKING:
+    from headway.sdk.deployments import Deployment
 
 __all__ = ["Flow", "flow"]
 
@@ -123,6 +127,24 @@ class Flow(Generic[P, R]):
         """
         return cast(R, call_flow(self, args, kwargs))
 
+    def to_deployment(self, name: str, **fields: Any) -> Deployment:
+        """A deployment of this flow; `fields` are those of `Deployment`."""
+        made: Deployment = _deployments().Deployment(flow=self, name=name, **fields)
+        return made
+
+    def deploy(self, name: str, work_pool_name: str, **fields: Any) -> Any:
+        """Make or replace a deployment that runs in a work pool; its id (in async code: awaitable).
+
+        `fields` are those of `Deployment`: work_queue_name, parameters, cron, interval, rrule, timezone,
+        schedules, tags, job_variables, infrastructure, concurrency_limit, paused, …
+        """
+        return self.to_deployment(name, work_pool_name=work_pool_name, **fields).apply()
+
+    def serve(self, name: str | None = None, *, limit: int | None = None, **fields: Any) -> None:
+        """Run what is due of a deployment in processes beside this one, until SIGINT or SIGTERM."""
+        serving = import_module("headway.sdk.serving")
+        serving.serve(self.to_deployment(name or self.name, **fields), limit=limit)
+
     def new_runner(self) -> TaskRunner | None:
         """A task runner for one run, or None for the default."""
         runner = self.task_runner
@@ -156,6 +178,11 @@ class Flow(Generic[P, R]):
 
     def on_crashed(self, hook: Hook) -> Hook:
         return self.hooks.add("on_crashed", hook)
+
+
+def _deployments() -> Any:
+    """Loaded when something is deployed; it needs flows itself."""
+    return import_module("headway.sdk.deployments")
 
 
 @overload

@@ -10,14 +10,21 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from headway.core.errors import AbortedTransition, HeadwayError, ServerUnreachable, Unavailable, UnexpectedReply
+from headway.core.errors import (
+    AbortedTransition,
+    HeadwayError,
+    MissingResult,
+    ServerUnreachable,
+    Unavailable,
+    UnexpectedReply,
+)
 from headway.sdk.results import read_result
 from headway.sdk.session import Session
 from headway.sdk.states import NOTHING, State
 from headway.wire import states as wire
 from headway.wire.flow_runs import FlowRun
 
-__all__ = ["Moved", "propose", "propose_patiently", "state_from_wire"]
+__all__ = ["Moved", "propose", "propose_patiently", "state_from_wire", "state_of"]
 
 PAUSE_SECONDS = 1.0
 
@@ -103,6 +110,13 @@ def state_from_wire(answered: wire.State, proposed: State | None = None) -> Stat
         timestamp=answered.timestamp,
         reader=read_result,
     )
+
+
+def state_of(run: FlowRun) -> State:
+    """The state of a run that was read from the server; its `result()` reads what the run persisted."""
+    if run.state is None:
+        raise MissingResult(f"Flow run {run.name!r} has no state yet.")
+    return state_from_wire(run.state)
 
 
 def _passes(error: HeadwayError) -> bool:
