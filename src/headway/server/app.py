@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import text
 from starlette.applications import Starlette
@@ -14,32 +14,78 @@ from starlette.applications import Starlette
 from headway.core.clock import Clock, SystemClock
 from headway.core.errors import HeadwayError
 from headway.core.settings import Settings, variables
-from headway.server.api import admin, collections, flows, transitions, work_pools, work_queues, workers
+from headway.server.api import (
+    admin,
+    attempts,
+    claims,
+    collections,
+    deployments,
+    events,
+    flow_runs,
+    flows,
+    logs,
+    states,
+    task_runs,
+    transitions,
+    work_pools,
+    work_queues,
+    workers,
+)
 from headway.server.api.routing import Api, Request, Route
 from headway.server.asgi import asgi_app
 from headway.server.installed_types import InstalledDrivers
+from headway.server.loops.base import Loop
+from headway.server.loops.cancellations import Cancellations
+from headway.server.loops.late_runs import LateRuns
+from headway.server.loops.pause_expiry import PauseExpiry
+from headway.server.loops.pool_status import PoolStatusLoop
+from headway.server.loops.reaper import Reaper
+from headway.server.loops.retention import RetentionLoop
+from headway.server.loops.scheduler import SchedulerLoop
+from headway.server.services.attempts import AttemptService
+from headway.server.services.cancelling import RunCanceller
+from headway.server.services.claims import ClaimService
+from headway.server.services.deployment_runs import DeploymentRunService
+from headway.server.services.deployments import DeploymentService
+from headway.server.services.events import EventService
+from headway.server.services.flow_run_inputs import FlowRunInputService
+from headway.server.services.flow_runs import FlowRunService
 from headway.server.services.flows import FlowService
+from headway.server.services.graph import GraphService
+from headway.server.services.logs import LogService
+from headway.server.services.planning import Planner
+from headway.server.services.states import StateService
+from headway.server.services.task_runs import TaskRunService
 from headway.server.services.transitions import Transitions
 from headway.server.services.work_pools import WorkPoolService
 from headway.server.services.work_queues import WorkQueueService
 from headway.server.services.worker_types import WorkerTypeService
 from headway.server.services.workers import WorkerService
+from headway.store.attempts import AttemptStore
+from headway.store.claims import ClaimStore
 from headway.store.database import Database, check_usable, sqlite_path
+from headway.store.deployments import DeploymentStore
+from headway.store.events import EventStore
+from headway.store.flow_run_inputs import FlowRunInputStore
+from headway.store.flow_runs import FlowRunStore
 from headway.store.flows import FlowStore
+from headway.store.graph import GraphStore
+from headway.store.logs import LogStore
 from headway.store.migrate import RECORD, TELEMETRY, migrate
+from headway.store.pool_status import PoolStatusStore
 from headway.store.presence import Presence
+from headway.store.recording import RecordingStore
+from headway.store.retention import RetentionStore
+from headway.store.run_records import RunRecordStore
+from headway.store.run_times import RunTimes
+from headway.store.scheduling import SchedulingStore
+from headway.store.states import StateStore
+from headway.store.tables import flow_run, task_run
+from headway.store.task_runs import TaskRunStore
 from headway.store.transitions import TransitionStore
 from headway.store.work_pools import WorkPoolStore
 from headway.store.work_queues import WorkQueueStore
 from headway.store.workers import WorkerStore
-
-
-class Loop(Protocol):
-    """What the server asks of each of its loops: see server.loops.base."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 class Server:
@@ -51,8 +97,21 @@ class Server:
         self.database = Database(settings.database_url)
         self.telemetry = _telemetry(settings.database_url)
         self._presences: list[Presence] = []
-        self._loops: list[Loop] = []
         self.transitions = Transitions(TransitionStore(self.database), self.clock, settings.server)
+        pools, queues = WorkPoolStore(self.database), WorkQueueStore(self.database)
+        self.types = WorkerTypeService(InstalledDrivers(), pools)
+        self.pools = WorkPoolService(pools, queues, self.types, self.clock, RunCanceller(self.transitions))
+        silence = settings.server.queue_silence_seconds
+        self.queues = WorkQueueService(queues, pools, self.pools, self.clock, silence)
+        self.planner = Planner(SchedulingStore(self.database), self.clock, settings.server.scheduler)
+        self.scheduler = SchedulerLoop(self.planner, settings.server.scheduler.interval_seconds)
+        attempt_store = AttemptStore(self.database)
+        self.attempts = AttemptService(attempt_store, self.transitions, self.clock, settings.server)
+        records = RunRecordStore(self.database)
+        claim_store = ClaimStore(self.database)
+        self.claims = ClaimService(claim_store, records, self.transitions, self.clock, settings.server)
+        self._attempt_store = attempt_store
+        self._loops = [loop for loop in self._all_loops() if getattr(settings.server.loops, loop.name)]
         self.api = Api(self._routes())
 
     def _routes(self) -> Iterable[Route]:
@@ -60,16 +119,56 @@ class Server:
         yield from flows.routes(FlowService(FlowStore(self.database), self.clock))
         yield from self._pool_routes()
         yield from transitions.routes(self.transitions)
+        yield from claims.routes(self.claims)
+        yield from attempts.routes(self.attempts)
+        yield from self._run_routes()
+
+    def _all_loops(self) -> Iterable[Loop]:
+        ours = self.settings.server
+        yield self.scheduler
+        yield Reaper(self._attempt_store, self.clock, ours)
+        yield LateRuns(self._attempt_store, self.transitions, self.clock, ours)
+        yield PauseExpiry(self._attempt_store, self.transitions, self.clock, ours)
+        yield Cancellations(self._attempt_store, self.transitions, self.clock, ours)
+        statuses = PoolStatusStore(self.database)
+        yield PoolStatusLoop(statuses, self.clock, ours.status_interval_seconds, ours.queue_silence_seconds)
+        yield RetentionLoop(RetentionStore(self.database, self.telemetry), self.clock, ours.retention)
+
+    def _deployment_routes(self, runs: FlowRunService) -> Iterable[Route]:
+        store = DeploymentStore(self.database)
+        service = DeploymentService(
+            store,
+            WorkQueueStore(self.database),
+            self.pools,
+            self.queues,
+            self.clock,
+            scheduler=self.scheduler,
+            canceller=RunCanceller(self.transitions),
+        )
+        made = DeploymentRunService(service, self.pools, self.transitions, self.planner, runs, store, self.clock)
+        yield from deployments.routes(service, made)
+
+    def _run_routes(self) -> Iterable[Route]:
+        database, clock = self.database, self.clock
+        lines = LogStore(self.telemetry)
+        log_service = LogService(lines, clock)
+        runs = FlowRunService(FlowRunStore(database), RunTimes(database, flow_run), lines, self.transitions, clock)
+        inputs = FlowRunInputService(FlowRunInputStore(database), clock)
+        yield from flow_runs.routes(runs, inputs, GraphService(GraphStore(database)), log_service)
+        yield from task_runs.routes(TaskRunService(TaskRunStore(database), RunTimes(database, task_run), clock))
+        yield from states.routes(
+            StateService(StateStore.of_flow_runs(database), "Flow run state"),
+            StateService(StateStore.of_task_runs(database), "Task run state"),
+        )
+        yield from events.routes(EventService(RecordingStore(database), EventStore(database, self.telemetry), clock))
+        yield from logs.routes(log_service)
+        yield from self._deployment_routes(runs)
 
     def _pool_routes(self) -> Iterable[Route]:
-        pools, queues = WorkPoolStore(self.database), WorkQueueStore(self.database)
-        types = WorkerTypeService(InstalledDrivers(), pools)
-        pool_service = WorkPoolService(pools, queues, types, self.clock)
-        silence = self.settings.server.queue_silence_seconds
-        yield from work_pools.routes(pool_service)
-        yield from work_queues.routes(WorkQueueService(queues, pools, pool_service, self.clock, silence))
-        yield from workers.routes(WorkerService(WorkerStore(self.database), pool_service, types, self.clock))
-        yield from collections.routes(types)
+        yield from work_pools.routes(self.pools)
+        yield from work_queues.routes(self.queues)
+        yield from workers.routes(WorkerService(WorkerStore(self.database), self.pools, self.types, self.clock))
+        yield from collections.routes(self.types)
 
     async def _is_ready(self) -> bool:
         try:

@@ -23,6 +23,7 @@ from headway.store.tables import (
     slot,
     work_pool,
 )
+from headway.store.waiting import Line, next_runs
 
 _LEFT_ALONE = "AwaitingConcurrencySlot"
 
@@ -131,10 +132,7 @@ def _schedules_of(ids: Sequence[UUID]) -> Any:
 
 
 def _due(connection: Connection, ids: Sequence[UUID], before: datetime, limit: int) -> list[UUID]:
-    waiting = select(live_run.c.flow_run_id).where(
-        live_run.c.deployment_id.in_(ids), live_run.c.claimable, live_run.c.due <= before
-    )
-    return list(connection.execute(waiting.order_by(live_run.c.due).limit(limit)).scalars())
+    return next_runs(connection, Line(before, limit, deployment_ids=ids))
 
 
 # --- writing ---
@@ -211,13 +209,13 @@ def _drop_schedule(connection: Connection, id: UUID, schedule_id: UUID) -> bool:
 
 def _live_runs(connection: Connection, id: UUID) -> list[tuple[UUID, str]]:
     found = select(live_run.c.flow_run_id, live_run.c.state_type).where(live_run.c.deployment_id == id)
-    return list(connection.execute(found).tuples())
+    return [(run_id, type) for run_id, type in connection.execute(found)]
 
 
 def _remove(connection: Connection, id: UUID, now: datetime) -> list[tuple[UUID, str]]:
     """Delete the deployment unless runs of it live: then those. Runs that a schedule planned ahead go with it."""
     planned = _planned(id, after=now)
-    living = [(run_id, type) for run_id, type in _live_runs(connection, id)]
+    living = _live_runs(connection, id)
     ahead = set(connection.execute(planned).scalars()) if living else set()
     if holding := [(run_id, type) for run_id, type in living if run_id not in ahead]:
         return holding

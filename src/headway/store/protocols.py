@@ -413,8 +413,6 @@ class Claims(Protocol):
 
     async def waiting_of_queue(self, queue_id: UUID, before: datetime, limit: int, now: datetime) -> list[UUID]: ...
 
-    async def waiting_of_deployments(self, ids: Sequence[UUID], before: datetime, limit: int) -> list[UUID]: ...
-
 
 class Held(Protocol):
     """An attempt that somebody says is his."""

@@ -230,7 +230,7 @@ live_run = Table(
     Column("work_pool_id", Uuid),
     Column("work_queue_id", Uuid),
     Column("deployment_id", Uuid),
-    Column("due", Instant),  # set exactly while the run waits in SCHEDULED
+    Column("due", Instant),  # when what waits in SCHEDULED should start, or a pause runs out
     # SCHEDULED, not an in-process retry, and the process of its last attempt has ended.
     Column("claimable", Boolean, nullable=False, default=False),
     Column("attempt", Integer),  # number of the attempt that owns the run now, if one does

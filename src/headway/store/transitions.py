@@ -171,7 +171,7 @@ def _live_values(facts: Facts) -> dict[str, Any]:
         "work_pool_id": run.work_pool_id,
         "work_queue_id": run.work_queue_id,
         "deployment_id": run.deployment_id,
-        "due": run.next_scheduled_start_time if scheduled else None,
+        "due": run.next_scheduled_start_time if scheduled else state.pause_timeout if state.is_paused else None,
         "claimable": scheduled and not run.policy.in_process and number is None,
         "attempt": number,
         "state_since": state.timestamp,

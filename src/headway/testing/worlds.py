@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from headway.core.clock import Clock
 from headway.core.ids import new_id
@@ -78,6 +78,11 @@ class World:
         first = state or Scheduled(self.clock.now())
         await self.transitions.create_run(run, first, row, caller)
         return run.id
+
+    async def change(self, table: Any, id: UUID, **values: Any) -> None:
+        """Set columns of one row."""
+        statement = update(table).where(table.c.id == id).values(**values)
+        await self.database.write(lambda connection: connection.execute(statement) and None)
 
     async def propose(self, run_id: UUID, state: State, **more: Any) -> Decision:
         return await self.transitions.submit(Propose(run_id, state, **more))

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from headway.core.rules.facts import Attempt, Caller, Facts, Run, TaskRun
-from headway.core.states import State
+from headway.core.states import State, StateType
 
 __all__ = [
     "Claim",
@@ -45,7 +45,10 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """A state for a flow run. `caller` None is the server itself, which is not fenced."""
+    """A state for a flow run. `caller` None is the server itself, which is not fenced.
+
+    With `only_from` the proposal is aborted unless the run is still in that state.
+    """
 
     run_id: UUID
     state: State
@@ -53,6 +56,7 @@ class Propose:
     caller: Caller | None = None
     renews_leases: bool = True
     late: bool = False
+    only_from: StateType | None = None
 
 
 @dataclass(frozen=True, slots=True)

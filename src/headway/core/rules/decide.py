@@ -91,6 +91,8 @@ def _proposed(state: State, now: datetime) -> State:
 def _propose(command: Propose, world: World, now: datetime, terms: Terms) -> Decision:
     facts = _facts(world, command.run_id)
     admit(facts, command.state, command.caller, command.force)
+    if command.only_from is not None and facts.run.type is not command.only_from:
+        return Decision(Status.ABORT, f"The run is no longer {command.only_from.value}.", 0, facts, facts)
 
     def attempt_of(facts: Facts, run: Run) -> Attempt | None:
         return attempt_after(facts, run, command.caller, now, terms)

@@ -39,7 +39,7 @@ def _stamped(run: Record, proposed: State) -> State:
         timestamp = run.state.timestamp + _TICK
     state = replace(proposed, timestamp=timestamp)
     if isinstance(run, Run):
-        return state.with_details(flow_run_id=run.id)
+        return state.with_details(flow_run_id=run.id, task_run_id=run.parent_task_run_id)
     if isinstance(run, TaskRun):
         return state.with_details(task_run_id=run.id, flow_run_id=run.flow_run_id)
     return state

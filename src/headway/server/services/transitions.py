@@ -20,7 +20,7 @@ from headway.core.parameters import check_parameters
 from headway.core.rules.commands import Command, CreateRun, Decision, Propose, ProposeTask, Status
 from headway.core.rules.facts import Caller, Run, Terms
 from headway.core.settings import ServerSettings
-from headway.core.states import State
+from headway.core.states import State, StateType
 from headway.store import protocols
 from headway.wire.states import (
     AbortDetails,
@@ -143,7 +143,7 @@ class Transitions:
             await self._store.answer_input(id, keyset["response"], json.dumps(run_input or {}), self._clock.now())
         suspended = bool(paused.details.get("pause_reschedule"))
         goal = states.Resuming(self._clock.now()) if suspended else states.Running()
-        decision = await self.submit(Propose(id, goal))
+        decision = await self.submit(Propose(id, goal, only_from=StateType.PAUSED))
         return orchestration_result(decision), bool(decision.written)
 
 

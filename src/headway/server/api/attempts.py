@@ -1,0 +1,30 @@
+"""Leases and reports of attempts (Headway's own paths)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from headway.server.api.routing import Caller, Route
+from headway.server.api.transitions import fence_of
+from headway.server.services.attempts import AttemptService
+from headway.wire.workers import AttemptReport, AttemptReportReply, RenewReply, RenewRequest
+
+
+def routes(attempts: AttemptService) -> list[Route]:
+    async def renew(name: str, body: RenewRequest) -> RenewReply:
+        """A worker vouches for its attempts."""
+        return await attempts.renew(name, body)
+
+    async def report(id: UUID, number: int, body: AttemptReport) -> AttemptReportReply:
+        """How an attempt began or ended; repeating a report is safe."""
+        return await attempts.report(id, number, body)
+
+    async def renew_lease(id: UUID, caller: Caller) -> None:
+        """An engine renews its lease; 409 if another process owns the attempt, 410 if it has ended."""
+        await attempts.renew_engine(id, fence_of(caller))
+
+    return [
+        Route("POST", "/work_pools/{name}/renew", renew, tag="Workers"),
+        Route("POST", "/flow_runs/{id}/attempts/{number}/report", report, tag="Workers"),
+        Route("POST", "/flow_runs/{id}/lease/renew", renew_lease, 204, "Workers"),
+    ]

@@ -1,0 +1,34 @@
+"""Ends the attempts whose worker and engine are both silent (DESIGN §3, Leases)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from headway.core.clock import Clock
+from headway.core.settings import ServerSettings
+from headway.server.loops.base import Loop
+from headway.server.services.transitions import terms_of
+from headway.store.protocols import Attempts
+
+__all__ = ["Reaper"]
+
+
+class Reaper(Loop):
+    """Looks at leases, never at states, and counts only time in which somebody could have been reached.
+
+    A pass that comes much later than it should gives every lease a fresh life instead of ending any: an outage
+    never kills a healthy fleet.
+    """
+
+    name: ClassVar[str] = "reaper"
+
+    def __init__(self, store: Attempts, clock: Clock, settings: ServerSettings) -> None:
+        super().__init__(settings.lease.reaper_seconds)
+        self._store = store
+        self._clock = clock
+        self._terms = terms_of(settings)
+        self._longest_gap = max(2.5 * settings.lease.reaper_seconds, 1.0)
+
+    async def run_once(self) -> int:
+        """One pass; how many attempts were lost."""
+        return await self._store.reap(self._clock.now(), self._longest_gap, self._terms)
