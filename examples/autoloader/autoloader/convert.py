@@ -210,7 +210,8 @@ def _typed(read: Rows, layout: Plan, dialect: Dialect, rejects: list[Reject]) ->
         return Batch(fitting, read.numbers, rejects)
     refused = [_refusal(read, index, layout, masks) for index in pc.indices_nonzero(bad).to_pylist()]
     keep = pc.invert(bad)
-    return Batch(fitting.filter(keep), read.numbers.filter(keep), rejects + refused)
+    ordered = sorted(rejects + refused, key=lambda reject: reject.row or 0)
+    return Batch(fitting.filter(keep), read.numbers.filter(keep), ordered)
 
 
 def _refusal(read: Rows, index: int, layout: Plan, masks: Mapping[str, pa.Array]) -> Reject:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
-from headway.runtime import flow_run
-
 from autoloader.commit import Hooks
 from autoloader.identity import Identity
 from autoloader.lake import Target
@@ -16,7 +14,7 @@ from autoloader.preview import as_lines, preview
 from autoloader.routing import Trigger, route
 from autoloader.service import DECIDE, PREVIEW, hand_over
 from autoloader.settings import Ingestion, Routing, from_json, readable
-from headway import flow, task
+from headway import flow, runtime, task
 from headway.client.sync import SyncClient
 
 
@@ -86,7 +84,7 @@ def _elsewhere(size: int, routing: Routing) -> str | None:
     if place.pool == routing.standard.name and place.queue == routing.standard.queue:
         return None
     with SyncClient() as client:
-        run = hand_over(client, UUID(str(flow_run.id)), place)
+        run = hand_over(client, UUID(str(runtime.flow_run.id)), place)
     where = f"{place.pool}/{place.queue}"
     said = f"handed over to {where} as {run.name} ({place.reason})" if run else f"{where} is at it already"
     print(said)

@@ -1,6 +1,7 @@
 """What a load would do, without doing it: a sample, the types, the rows that would be rejected. Nothing is written."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -44,10 +45,6 @@ def as_lines(previews: list[FilePreview]) -> list[str]:
     return [line for previewed in previews for line in _lines(previewed)]
 
 
-def as_dict(previewed: FilePreview) -> dict[str, Any]:
-    return asdict(previewed)
-
-
 def _preview(found: Waiting, source: Source, types: dict[str, str] | None) -> FilePreview:
     path = str(found.path)
     try:
@@ -88,6 +85,10 @@ def _lines(previewed: FilePreview) -> list[str]:
         f"{previewed.path} ({looked}): {previewed.rows} rows, {previewed.rejected} would be rejected",
         "  columns: " + ", ".join(f"{name} {kind}" for name, kind in previewed.schema.items()),
         *([f"  new in the table: {', '.join(previewed.added)}"] if previewed.added else []),
-        *(f"  sample: {row}" for row in previewed.sample),
+        *(f"  sample: {', '.join(map(_shown, row.values()))}" for row in previewed.sample),
         *(f"  would reject row {reject.row}: {reject.reason}" for reject in previewed.rejects),
     ]
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)

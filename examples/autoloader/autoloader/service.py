@@ -24,7 +24,7 @@ from headway.wire.deployments import Deployment
 from headway.wire.filters import FlowRunFilter, IdAnyNull, NameAny, StateCriteria, StateTypesNot, WorkPoolFilter
 from headway.wire.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy, FlowRunQuery
 from headway.wire.schedules import Schedule
-from headway.wire.states import StateType
+from headway.wire.states import StateCreate, StateType
 from headway.wire.work_pools import WorkPoolCreate, WorkPoolUpdate
 from headway.wire.work_queues import WorkQueueCreate, WorkQueueUpdate
 
@@ -165,6 +165,7 @@ def start(
     body = FlowRunCreate(
         flow_id=deployment.flow_id,
         deployment_id=deployment.id,
+        state=StateCreate(type=StateType.SCHEDULED),
         parameters={**deployment.parameters, **parameters},
         work_pool_name=place.pool,
         work_queue_name=place.queue,
