@@ -54,6 +54,7 @@ class ScriptedControlPlane:
         self.stop: list[StopOrder] = []
         self.adopt: list[Adoption] = []
         self.lost: list[LostAttempt] = []
+        self.runs: dict[UUID, FlowRun] = {}
         self.changed = asyncio.Event()
 
     # -- the test's side
@@ -63,6 +64,7 @@ class ScriptedControlPlane:
         now = datetime.now(UTC)
         flow = Flow(id=uuid4(), created=now, updated=now, name="flow", tags=[], labels={})
         run = FlowRun(id=uuid4(), created=now, updated=now, name=name, flow_id=flow.id)
+        self.runs[run.id] = run
         claim = Claim(
             flow_run=run,
             flow=flow,
@@ -142,6 +144,10 @@ class ScriptedControlPlane:
         self._called()
         self.reports.append((flow_run_id, attempt, report))
         return AttemptReportReply(state=None)
+
+    async def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
+        self._called()
+        return self.runs[flow_run_id]
 
     async def create_logs(self, logs: list[LogCreate]) -> None:
         self._called()

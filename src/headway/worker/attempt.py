@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from headway.core.errors import DriverError, StartFailed
 from headway.drivers.base import Driver, Handle, Job, Outcome
+from headway.wire.states import StateType
 from headway.wire.workers import AttemptEvent, AttemptRef, AttemptReport
 from headway.worker.control_plane import ControlPlane
 from headway.worker.delivery import until_accepted
@@ -25,6 +26,8 @@ from headway.worker.shipping import LogShipper
 
 __all__ = ["Attempt", "Tools"]
 
+OCCUPIED = frozenset({StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING})
+"""The states in which a run's attempt is somebody's."""
 logger = logging.getLogger("headway.worker")
 
 
@@ -47,6 +50,8 @@ class Attempt:
         self._job = job
         self._handle = Handle.from_json(record.handle) if record.handle else None
         self._stopping: asyncio.Task[None] | None = None
+        self._losing: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._grace: float | None = None
         self._ours = True
 
@@ -57,6 +62,7 @@ class Attempt:
 
     async def run(self) -> None:
         """Never raises for what a run or its infrastructure does."""
+        self._task = asyncio.current_task()
         try:
             self._tools.memory.keep(self.record)
             handle = self._handle or await self._start()
@@ -75,9 +81,24 @@ class Attempt:
                 self._stopping = asyncio.create_task(self._stop(self._handle, self._grace))
 
     def lose(self) -> None:
-        """The control plane gave this attempt to someone else, or ended it: stop, and report nothing."""
+        """The control plane does not count this attempt as this worker's any more."""
+        if self._losing is None:
+            self._losing = asyncio.create_task(self._lose())
+
+    async def _lose(self) -> None:
+        """An attempt that another worker has adopted goes on there; one that has ended is stopped, unreported."""
+        record = self.record
+        run = await until_accepted(
+            lambda: self._tools.plane.read_flow_run(record.flow_run_id), f"Asking for flow run '{record.name}'"
+        )
         self._ours = False
-        self.stop(self.record.grace_seconds, "its attempt has ended")
+        if run is not None and run.attempt == record.attempt and run.state_type in OCCUPIED:
+            logger.warning("Flow run '%s' was adopted by another worker", record.name)
+            self._tools.memory.forget(record)
+            if self._task is not None:
+                self._task.cancel()
+        else:
+            self.stop(record.grace_seconds, "its attempt has ended")
 
     async def _stop(self, handle: Handle, grace: float) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
+from headway.wire.flow_runs import FlowRun
 from headway.wire.logs import LogCreate
 from headway.wire.work_pools import WorkPool
 from headway.wire.workers import (
@@ -41,5 +42,7 @@ class ControlPlane(Protocol):
     async def renew(self, pool: str, request: RenewRequest) -> RenewReply: ...
 
     async def report_attempt(self, flow_run_id: UUID, attempt: int, report: AttemptReport) -> AttemptReportReply: ...
+
+    async def read_flow_run(self, flow_run_id: UUID) -> FlowRun: ...
 
     async def create_logs(self, logs: list[LogCreate]) -> None: ...

@@ -192,7 +192,7 @@ class Worker:
         if not offer.handle or not self._tools.driver.reaches(Handle.from_json(offer.handle)):
             return
         logger.info("Adopting flow run %s (attempt %d) of worker '%s'", *key, offer.worker_name)
-        record = AttemptRecord(
+        record = self._tools.memory.inherit(offer.worker_name, *key) or AttemptRecord(
             flow_run_id=offer.flow_run_id,
             attempt=offer.attempt,
             token=offer.token,
@@ -202,6 +202,7 @@ class Worker:
             handle=offer.handle,
             offsets={},
         )
+        record.token, record.handle = offer.token, offer.handle
         attempt = Attempt(self._tools, record)
         self._hold(attempt)
         if offer.cancelling:

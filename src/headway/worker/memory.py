@@ -93,6 +93,18 @@ class Memory:
     def forget(self, record: AttemptRecord) -> None:
         self._path(record).unlink(missing_ok=True)
 
+    def inherit(self, worker_name: str, flow_run_id: UUID, attempt: int) -> AttemptRecord | None:
+        """What another worker of this home and pool kept of an attempt that is adopted from it; it is gone there."""
+        folder = self.folder.parent / quote(worker_name, safe="")
+        path = folder / f"{flow_run_id}-{attempt}.json"
+        if folder == self.folder or not path.is_file():
+            return None
+        record = self._read(path)
+        path.unlink(missing_ok=True)
+        if not list(folder.glob("*-*.json")) and not is_held(folder / "lock"):
+            shutil.rmtree(folder, ignore_errors=True)
+        return record
+
     def _path(self, record: AttemptRecord) -> Path:
         return self.folder / f"{record.flow_run_id}-{record.attempt}.json"
 
@@ -102,6 +114,22 @@ class Memory:
             shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.close(self._lock)
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living worker holds this lock."""
+    try:
+        fd = os.open(lock, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)
 
 
 def write(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from headway.core.errors import Conflict, HeadwayError, NotFound
 from headway.drivers.base import DriverContext
 from headway.testing.fake_driver import FakeDriver, FakeInfrastructure
 from headway.testing.scripted_plane import ScriptedControlPlane
+from headway.wire.states import StateType
 from headway.wire.workers import Adoption, LostAttempt, StopOrder, WorkerRegister
 from headway.worker.attempt import Tools
 from headway.worker.jobs import RunEnvironment
@@ -190,6 +191,24 @@ def test_an_attempt_that_was_lost_is_stopped_without_a_report(tmp_path: Path) ->
     play(tmp_path, scene)
 
 
+def test_an_attempt_that_another_worker_adopted_is_let_go_of_and_runs_on(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        claim = yard.plane.put(sleep=600)
+        run = claim.flow_run.id
+        worker = yard.worker()
+        task = asyncio.create_task(worker.run())
+        await yard.plane.until(lambda: yard.plane.events_of(run) == ["started"])
+        claim.flow_run.attempt, claim.flow_run.state_type = 1, StateType.RUNNING
+        yard.plane.lost = [LostAttempt(flow_run_id=run, attempt=1)]
+        await yard.plane.until(lambda: not worker.flow_run_ids)
+        assert yard.running() == 1
+        assert not yard.memories[0].attempts()
+        await drained(worker, task)
+        assert yard.plane.events_of(run) == ["started"]
+
+    play(tmp_path, scene)
+
+
 def test_reports_and_output_are_kept_while_the_server_is_away(tmp_path: Path) -> None:
     async def scene(yard: Yard) -> None:
         run = yard.plane.put(sleep=600, lines=["a", "b"]).flow_run.id
@@ -271,6 +290,7 @@ def test_attempts_of_a_silent_worker_are_adopted_if_they_are_within_reach(tmp_pa
         task = asyncio.create_task(second.run())
         await yard.plane.until(lambda: any(r.attempts[0].token == "new" for r in yard.plane.renewals))
         assert second.flow_run_ids == [run]
+        assert not yard.memories[0].attempts()
         yard.infrastructure.jobs[(run, 1)].kill(9)
         await drained(second, task)
         assert yard.plane.reports[-1][2].token == "new"
