@@ -48,8 +48,17 @@ def _create(connection: Connection, values: Row, state: Row) -> tuple[Row, bool]
     if existing is not None:
         attach_states(connection, [existing], task_run_state)
         return existing, False
-    if values["flow_run_id"] is not None and one(connection, flow_run, id=values["flow_run_id"]) is None:
-        raise NotFound(f"Flow run {values['flow_run_id']} not found.")
-    add(connection, task_run, values)
+    made = {**values, "labels": {**_inherited_labels(connection, values["flow_run_id"]), **values["labels"]}}
+    add(connection, task_run, made)
     add(connection, task_run_state, {**state, "task_run_id": values["id"]})
-    return {**values, "state": state}, True
+    return {**made, "state": state}, True
+
+
+def _inherited_labels(connection: Connection, flow_run_id: UUID | None) -> Row:
+    """What a flow run hands down to its task runs (as the reference does)."""
+    if flow_run_id is None:
+        return {}
+    parent = one(connection, flow_run, id=flow_run_id)
+    if parent is None:
+        raise NotFound(f"Flow run {flow_run_id} not found.")
+    return {**parent["labels"], "prefect.flow-run.id": str(flow_run_id)}

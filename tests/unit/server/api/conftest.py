@@ -35,16 +35,20 @@ class Asker:
 
         return self._runner.run(awaited())
 
-    def ask(self, method: str, path: str, body: Any = None, query: str = "") -> Reply:
+    def ask(
+        self, method: str, path: str, body: Any = None, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> Reply:
         raw = b"" if body is None else json.dumps(body).encode()
-        status, headers, content = self.run(self.server.request(method, path, query, {}, raw))
-        return Reply(status, headers, json.loads(content) if content else None)
+        path, _, more = path.partition("?")
+        status, answered, content = self.run(self.server.request(method, path, query or more, headers or {}, raw))
+        is_json = answered.get("content-type", "application/json") == "application/json"
+        return Reply(status, answered, json.loads(content) if content and is_json else content.decode() or None)
 
     def get(self, path: str) -> Reply:
         return self.ask("GET", path)
 
-    def post(self, path: str, body: Any = None) -> Reply:
-        return self.ask("POST", path, {} if body is None else body)
+    def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+        return self.ask("POST", path, {} if body is None else body, headers=headers)
 
     def patch(self, path: str, body: Any) -> Reply:
         return self.ask("PATCH", path, body)
