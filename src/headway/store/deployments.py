@@ -144,8 +144,10 @@ def _polled(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
 
 
 def _save(connection: Connection, values: Row, schedules: Sequence[Row]) -> tuple[Row, bool]:
-    if one(connection, flow, id=values["flow_id"]) is None:
+    owner = one(connection, flow, id=values["flow_id"])
+    if owner is None:
         raise NotFound(f"Flow {values['flow_id']} not found. Create the flow before its deployment.")
+    values = {**values, "labels": {**owner["labels"], **values["labels"]}}  # handed down, as in the reference
     before = one(connection, deployment, flow_id=values["flow_id"], name=values["name"])
     if before is None:
         add(connection, deployment, values)

@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 __all__ = [
     "MAX_LIMIT",
     "UNSET",
+    "BulkLimit",
     "Labels",
     "Limit",
     "Name",
@@ -35,6 +36,7 @@ MAX_LIMIT = 200
 
 Labels = dict[str, bool | int | float | str]
 Limit = Annotated[int, Meta(ge=0, le=MAX_LIMIT)]
+BulkLimit = Annotated[int, Meta(ge=1, le=50)]
 Offset = Annotated[int, Meta(ge=0)]
 PageNumber = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(pattern=r"^[^/%&><]+$")]

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from headway.wire.base import UNSET, Labels, Limit, Offset, PageNumber, Part, Reply, Request, UnsetType
+from headway.wire.base import UNSET, BulkLimit, Labels, Limit, Offset, PageNumber, Part, Reply, Request, UnsetType
 from headway.wire.filters import DeploymentFilter, Scope
 from headway.wire.flow_runs import CreatedBy, FlowRunPolicy
 from headway.wire.schedules import Schedule
@@ -286,7 +286,7 @@ class ScheduleDeployment(Request):
 
 class DeploymentBulkDelete(Request):
     deployments: DeploymentFilter | None = None
-    limit: int | None = 50
+    limit: BulkLimit | None = 50
 
 
 class DeploymentBulkDeleted(Reply):

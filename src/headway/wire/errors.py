@@ -49,8 +49,8 @@ UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
 
 
-def fault_of(error: msgspec.DecodeError, within: tuple[str | int, ...] = ("body",)) -> Fault:
-    """Where and what, from the error msgspec raised while decoding a body (or one parameter)."""
+def fault_of(error: Exception, within: tuple[str | int, ...] = ("body",)) -> Fault:
+    """Where and what, from the error raised while decoding a body (or one parameter)."""
     if not isinstance(error, msgspec.ValidationError):
         return Fault(loc=list(within), msg=f"The body is not JSON: {error}", type="json_invalid")
     match = MESSAGE.match(str(error))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from headway.wire.base import UNSET, Labels, Limit, Offset, PageNumber, Part, Reply, Request, UnsetType
+from headway.wire.base import UNSET, BulkLimit, Labels, Limit, Offset, PageNumber, Part, Reply, Request, UnsetType
 from headway.wire.filters import FlowRunFilter, Scope
 from headway.wire.states import ResponseDetails, SetStateStatus, State, StateCreate, StateType
 
@@ -235,7 +235,7 @@ class FlowRunInput(Reply):
 
 class FlowRunBulkDelete(Request):
     flow_runs: FlowRunFilter | None = None
-    limit: int | None = 50
+    limit: BulkLimit | None = 50
 
 
 class FlowRunBulkDeleted(Reply):
@@ -246,7 +246,7 @@ class FlowRunBulkSetState(Request):
     state: StateCreate
     flow_runs: FlowRunFilter | None = None
     force: bool | None = False
-    limit: int | None = 50
+    limit: BulkLimit | None = 50
 
 
 class FlowRunOrchestrationResult(Reply):

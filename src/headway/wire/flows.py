@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from headway.wire.base import UNSET, Labels, Limit, Name, Offset, PageNumber, Reply, Request, UnsetType
+from headway.wire.base import UNSET, BulkLimit, Labels, Limit, Name, Offset, PageNumber, Reply, Request, UnsetType
 from headway.wire.filters import FlowFilter, Scope
 
 __all__ = [
@@ -81,7 +81,7 @@ class FlowPage(Reply):
 
 class FlowBulkDelete(Request):
     flows: FlowFilter | None = None
-    limit: int | None = 50
+    limit: BulkLimit | None = 50
 
 
 class FlowBulkDeleted(Reply):

@@ -61,8 +61,8 @@ class Schedule(Request):
 
     def settle(self, kind: str) -> None:
         """Fill in what the kind has by default."""
-        if self.timezone is UNSET or (kind == "rrule" and self.timezone is None):
-            self.timezone = "UTC" if kind == "rrule" else None
+        if self.timezone is UNSET or self.timezone is None:
+            self.timezone = None if kind == "cron" else "UTC"
         if kind == "interval":
             if isinstance(self.interval, str):
                 self.interval = seconds(self.interval)

@@ -30,7 +30,7 @@ def pools() -> list[Step]:
           for name, body in BAD_BODIES.items()),
         create("negative limit", {"name": "n", "type": "process", "concurrency_limit": -1}),
         create("broken template", {"name": "n", "type": "process", "base_job_template": {"job_configuration": {}}}),
-        create("undefined placeholder", {"name": "n", "type": "process", "base_job_template": {
+        create("undefined placeholder", {"name": "p", "type": "process", "base_job_template": {
             "job_configuration": {"command": "{{ nonesuch }}"}, "variables": {"type": "object", "properties": {}}}}),
         read("ok", name="pool"),
         read("nobody", name="nonesuch"),

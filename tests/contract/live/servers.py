@@ -120,7 +120,7 @@ def reference_python() -> Path:
     python = VENV / "bin" / "python"
     if not (VENV / "bin" / "prefect").exists():
         venv.create(VENV, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, *PACKAGES], check=True, timeout=1200)
     return python
 

@@ -31,9 +31,18 @@ def _gaps(theirs: Any, ours: Any, at: str) -> list[Gap]:
         return [*missing, *extra, *both]
     if isinstance(theirs, list):
         lengths = [Gap(at, f"length {len(theirs)} != {len(ours)}")] if len(theirs) != len(ours) else []
-        pairs = zip(theirs, ours, strict=False)
+        pairs = alike(theirs, ours, at)
         return [*lengths, *(gap for left, right in pairs for gap in _gaps(left, right, f"{at}[]"))]
     return []
+
+
+def alike(theirs: list[Any], ours: list[Any], at: str) -> list[tuple[Any, Any]]:
+    """Each of theirs with the one of ours that is most like it: lists may come in different orders."""
+    left, pairs = list(ours), []
+    for element in theirs[: len(ours)]:
+        best = min(range(len(left)), key=lambda index: len(_gaps(element, left[index], at)))
+        pairs.append((element, left.pop(best)))
+    return pairs
 
 
 def kind(value: Any) -> str:

@@ -19,9 +19,9 @@ from headway.wire.schedules import Schedule
          {"cron": "0 3 * * *", "timezone": "Europe/Paris", "day_or": False}),
         ('{"rrule": "FREQ=DAILY"}', "rrule", {"rrule": "FREQ=DAILY", "timezone": "UTC"}),
         ('{"interval": 90, "anchor_date": "2026-01-01T01:00:00+01:00"}', "interval",
-         {"interval": 90.0, "anchor_date": "2026-01-01T00:00:00Z", "timezone": None}),
+         {"interval": 90.0, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"}),
         ('{"interval": "P1DT1H1M1.5S", "anchor_date": null}', "interval",
-         {"interval": 90061.5, "anchor_date": "2020-01-01T00:00:00Z", "timezone": None}),
+         {"interval": 90061.5, "anchor_date": "2020-01-01T00:00:00Z", "timezone": "UTC"}),
     ],
 )  # fmt: skip
 def test_each_kind_encodes_with_exactly_its_own_keys(body: str, kind: str, expected: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import msgspec
 
 from headway.core.errors import Invalid, Locked, RequestError, Unavailable
+from headway.wire.errors import fault_of
 
 _encode = msgspec.json.Encoder().encode
 _JSON = {"content-type": "application/json"}
-_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$?(?P<path>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +84,14 @@ def failure(error: RequestError, body: bytes) -> Answer:
 
 def invalid_body(error: Exception, body: bytes) -> Invalid:
     """msgspec's complaint with the path it names as a `loc`; an unknown field is part of the path."""
-    matched = _PATH.match(str(error))
-    what = matched["what"] if matched else str(error)
-    path = (matched["path"] if matched else None) or ""
-    loc: list[str | int] = ["body"]
-    for part in re.findall(r"\.?([^.\[\]]+)", path):
-        loc.append(int(part) if part.isdigit() else part)
-    if unknown := _UNKNOWN.search(what):
-        loc.append(unknown["name"])
-        what = f"Unknown field '{unknown['name']}'"
     if not body:
-        what = "A JSON body is expected"
-    return Invalid(what, loc=loc)
+        return Invalid("A JSON body is expected", loc=["body"])
+    fault = fault_of(error)
+    return Invalid(fault.msg, loc=fault.loc)
 
 
 def _echo(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body) if body else None
     except msgspec.DecodeError:
-        return None
+        return body.decode(errors="replace")

@@ -91,9 +91,9 @@ def _many(runs: FlowRunService) -> list[Route]:
         """How many runs were in which state, interval by interval."""
         return await runs.history(body)
 
-    async def lateness(body: FlowRunLateness = FlowRunLateness()) -> float | None:  # noqa: B008
-        """Mean lateness in seconds."""
-        return await runs.lateness(criteria(body))
+    async def lateness(body: FlowRunLateness = FlowRunLateness()) -> Answer:  # noqa: B008
+        """Mean lateness in seconds, null if no run matches."""
+        return Answer(200, await runs.lateness(criteria(body)))
 
     async def bulk_delete(body: FlowRunBulkDelete = FlowRunBulkDelete()) -> FlowRunBulkDeleted:  # noqa: B008
         chosen = criteria(FlowRunCount(flow_runs=body.flow_runs))

@@ -289,12 +289,13 @@ def _columns(body: DeploymentCreate) -> Row:
     """The columns that a body sets as it is."""
     kept = (
         "name", "flow_id", "paused", "version", "description", "concurrency_limit", "parameters",
-        "parameter_openapi_schema", "enforce_parameter_schema", "pull_steps", "path", "entrypoint",
+        "parameter_openapi_schema", "enforce_parameter_schema", "path", "entrypoint",
         "storage_document_id", "infrastructure_document_id", "retries", "retry_delay", "retry_on_crash",
     )  # fmt: skip
     return {
         **{name: getattr(body, name) for name in kept},
         "concurrency_options": msgspec.to_builtins(body.concurrency_options),
+        "pull_steps": body.pull_steps or [],
         "tags": list(dict.fromkeys(body.tags)),
         "labels": {"prefect.flow.id": str(body.flow_id), **(body.labels or {})},
         "last_polled": None,
