@@ -59,13 +59,13 @@ class Planner:
         made, after = 0, None
         while True:
             now = self._clock.now()
-            hungry = await self._store.hungry(
-                now, now + self.limits.min_ahead, self.limits.min_runs, after=after, limit=self._batch
-            )
-            made += await self._fill(hungry, now, self.limits)
-            if len(hungry) < self._batch:
+            filled = now + self.limits.min_ahead
+            hungry = await self._store.hungry(now, filled, self.limits.min_runs, after=after, limit=self._batch + 1)
+            batch = hungry[: self._batch]
+            made += await self._fill(batch, now, self.limits)
+            if len(batch) == len(hungry):
                 return made
-            after = hungry[-1]["schedule_id"]
+            after = batch[-1]["schedule_id"]
 
     async def fill_one(self, deployment_id: UUID, start: datetime, limits: Limits) -> int:
         """Fill the active schedules of one deployment from `start` on, which may lie in the past."""
