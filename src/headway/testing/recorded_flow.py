@@ -17,7 +17,7 @@ from typing import Any
 
 from headway.core.ids import new_id
 
-__all__ = ["Ask", "RecordedFlow", "play"]
+__all__ = ["Ask", "RecordedFlow", "TaskRunEvents", "play"]
 
 Ask = Callable[[str, str, Any], Any]
 """(method, path, JSON body) → decoded JSON of the answer, which has to be a success."""
@@ -47,7 +47,7 @@ class _Player:
     ) -> None:
         """A task run that goes through `states` (type, name), one second each, reported in one batch."""
         id = self.made.task_runs.setdefault(name, str(new_id()))
-        run = _TaskRun(id, name, self.made.flow_runs[flow_run])
+        run = TaskRunEvents(id, name, self.made.flow_runs[flow_run])
         for parameter, sources in (inputs or {}).items():
             run.inputs[parameter] = [{"input_type": "task_run", "id": self.made.task_runs[it]} for it in sources]
         events = []
@@ -59,7 +59,9 @@ class _Player:
 
 
 @dataclass
-class _TaskRun:
+class TaskRunEvents:
+    """A task run as its engine knows it; each state it enters becomes an event (CONTRACT §2.5)."""
+
     id: str
     name: str
     flow_run_id: str

@@ -100,7 +100,12 @@ def test_the_graph_of_a_run_that_does_not_exist_is_404(asker) -> None:
 def window(asker, **more) -> dict:
     now = asker.clock.now()
     start, end = now - timedelta(minutes=30), now + timedelta(minutes=30)
-    return {"history_start": start.isoformat(), "history_end": end.isoformat(), "history_interval_seconds": 1800, **more}
+    return {
+        "history_start": start.isoformat(),
+        "history_end": end.isoformat(),
+        "history_interval_seconds": 1800,
+        **more,
+    }
 
 
 def figures(interval) -> dict:
