@@ -45,16 +45,12 @@ def retry(app: App, run: str, watch: bool) -> int:
         result = client.set_flow_run_state(found.id, proposed)
         _accepted(result, found, "retried")
         found = client.read_flow_run(found.id)
-        said = f"Flow run '{found.name}' will run again (was {_before(result, found)})."
+        said = f"Flow run '{found.name}' will run again."
         if not watch:
             app.show(found, f"{said}\nState: {found.state_name}")
             return 0
         app.note(said)
         return exit_code(watch_run(app, client, found))
-
-
-def _before(result: OrchestrationResult, run: FlowRun) -> str:
-    return f"run {run.run_count} time{'' if run.run_count == 1 else 's'}"
 
 
 @click.command(cls=Command)

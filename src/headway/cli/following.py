@@ -43,6 +43,9 @@ def watch_run(app: App, client: SyncClient, run: FlowRun, *, logs: bool = False)
         if logs:
             news += _show_logs(app, patient(reader.new_lines))
         if run.state_type in TERMINAL:
+            if logs:  # the last lines may come after the last state
+                time.sleep(POLL_SECONDS)
+                _show_logs(app, patient(reader.new_lines))
             return run
         if news:
             said = time.monotonic()
@@ -56,12 +59,14 @@ def follow_logs(app: App, client: SyncClient, run: FlowRun) -> FlowRun:
     """Show the log lines of a run as they arrive, until it has ended and no more come."""
     patient = _Patience(app)
     reader = LogReader(client, run.id)
+    quiet = False
     while True:
         run = patient(client.read_flow_run, run.id)
         ended = run.state_type in TERMINAL
         news = _show_logs(app, patient(reader.new_lines))
-        if ended and not news:
+        if ended and quiet and not news:
             return run
+        quiet = ended and not news
         time.sleep(POLL_SECONDS)
 
 

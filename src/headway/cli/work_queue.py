@@ -116,10 +116,10 @@ def update(
         raise click.UsageError(
             "nothing to change; give --priority, --limit, --description or --name", click.get_current_context()
         )
-    _change(app, name, pool, f"Updated work queue '{name}': {', '.join(changes)}.", **changes)
+    _change(app, name, pool, f"Updated work queue '{name}': {', '.join(changes)}.", changes)
 
 
-def _change(app: App, name: str, pool: str, said: str, **changes: Any) -> None:
+def _change(app: App, name: str, pool: str, said: str, changes: dict[str, Any]) -> None:
     with app.client() as client:
         queue = _update(client, pool, name, changes)
     order = f"\n{queue.served_order}" if "priority" in changes else ""
@@ -132,7 +132,7 @@ def _change(app: App, name: str, pool: str, said: str, **changes: Any) -> None:
 @click.pass_obj
 def pause(app: App, name: str, pool: str) -> None:
     """Start nothing from this queue until it is resumed; what runs goes on."""
-    _change(app, name, pool, f"Paused work queue '{name}'. What runs goes on.", is_paused=True)
+    _change(app, name, pool, f"Paused work queue '{name}'. What runs goes on.", {"is_paused": True})
 
 
 @group.command()
@@ -141,7 +141,7 @@ def pause(app: App, name: str, pool: str) -> None:
 @click.pass_obj
 def resume(app: App, name: str, pool: str) -> None:
     """Start runs from this queue again."""
-    _change(app, name, pool, f"Resumed work queue '{name}'.", is_paused=False)
+    _change(app, name, pool, f"Resumed work queue '{name}'.", {"is_paused": False})
 
 
 @group.command("set-concurrency-limit")
@@ -151,7 +151,7 @@ def resume(app: App, name: str, pool: str) -> None:
 @click.pass_obj
 def set_concurrency_limit(app: App, name: str, limit: int, pool: str) -> None:
     """Let at most LIMIT runs of the queue be under way at once."""
-    _change(app, name, pool, f"Work queue '{name}' now runs at most {limit} at once.", concurrency_limit=limit)
+    _change(app, name, pool, f"Work queue '{name}' now runs at most {limit} at once.", {"concurrency_limit": limit})
 
 
 @group.command("clear-concurrency-limit")
@@ -160,7 +160,7 @@ def set_concurrency_limit(app: App, name: str, limit: int, pool: str) -> None:
 @click.pass_obj
 def clear_concurrency_limit(app: App, name: str, pool: str) -> None:
     """Take the queue's limit away."""
-    _change(app, name, pool, f"Work queue '{name}' has no concurrency limit now.", concurrency_limit=None)
+    _change(app, name, pool, f"Work queue '{name}' has no concurrency limit now.", {"concurrency_limit": None})
 
 
 @group.command()
