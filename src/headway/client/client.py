@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from importlib import import_module
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from headway.client.admin import AdminCalls
 from headway.client.deployments import DeploymentCalls
@@ -14,7 +15,7 @@ from headway.client.flow_runs import FlowRunCalls
 from headway.client.flows import FlowCalls
 from headway.client.logs import LogCalls
 from headway.client.task_runs import TaskRunCalls
-from headway.client.transport import HttpTransport, Transport
+from headway.client.transport import Transport
 from headway.client.work_pools import WorkPoolCalls
 from headway.client.work_queues import WorkQueueCalls
 from headway.client.workers import WorkerCalls
@@ -89,10 +90,9 @@ class Client(
 def open_transport(settings: Settings, url: str | None = None) -> Transport:
     """HTTP to `url` or the setting's; without either, the server inside this process (DESIGN §2)."""
     chosen = url or settings.api_url
+    made: Transport
     if chosen:
-        return HttpTransport(chosen, settings.client.timeout_seconds)
-    from headway.client import embedded
-
-    transport: Any = embedded.transport_for(settings)
-    checked: Transport = transport
-    return checked
+        made = import_module("headway.client.http").HttpTransport(chosen, settings.client.timeout_seconds)
+    else:
+        made = import_module("headway.client.embedded").transport_for(settings)
+    return made

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from headway.client.transport import Answer, HttpTransport, Transport
+from headway.client.http import HttpTransport
+from headway.client.transport import Answer, Transport
 from headway.core.server_lock import serving_url
 from headway.core.settings import Settings
 

@@ -1,4 +1,4 @@
-"""How bytes get to a server: the `Transport` protocol, and HTTP over aiohttp.
+"""How bytes get to a server: the `Transport` protocol; `http` and `embedded` implement it.
 
 A transport is opened once, used by many tasks of one event loop, and closed once. `request` raises
 `ServerUnreachable` when there was no answer at all; every answer, also a 500, is returned.
@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import aiohttp
-
-from headway.core.errors import ServerUnreachable
-
-__all__ = ["Answer", "HttpTransport", "Transport"]
+__all__ = ["Answer", "Transport"]
 
 Answer = tuple[int, Mapping[str, str], bytes]
 """Status, headers (names in lower case) and body."""
@@ -36,50 +32,3 @@ class Transport(Protocol):
         headers: Mapping[str, str],
         body: bytes | None,
     ) -> Answer: ...
-
-
-class HttpTransport:
-    """One aiohttp session to one API URL (`http://host:port/api`)."""
-
-    def __init__(self, url: str, timeout_seconds: float = 60.0) -> None:
-        self.url = url.rstrip("/")
-        self._timeout = timeout_seconds
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=100, ttl_dns_cache=60)
-            timeout = aiohttp.ClientTimeout(total=self._timeout, connect=min(self._timeout, 10.0))
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True)
-
-    async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        headers: Mapping[str, str],
-        body: bytes | None,
-    ) -> Answer:
-        if self._session is None:
-            await self.open()
-        assert self._session is not None
-        try:
-            async with self._session.request(
-                method, self.url + path, params=query, headers=headers, data=body
-            ) as answer:
-                content = await answer.read()
-                return answer.status, {name.lower(): value for name, value in answer.headers.items()}, content
-        except (aiohttp.InvalidURL, ValueError) as error:
-            raise ServerUnreachable(
-                f"{self.url} is not a usable API URL ({error}). Set HEADWAY_API_URL, e.g. http://127.0.0.1:4200/api."
-            ) from None
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise ServerUnreachable(
-                f"No server answers at {self.url}: {reason}. Start one (headway server start) or set HEADWAY_API_URL."
-            ) from None

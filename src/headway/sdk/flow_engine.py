@@ -16,7 +16,7 @@ from headway.sdk.context import FLOW, FlowRunContext
 from headway.sdk.effects import Call, Engine, Remote, Sleep, WaitFor
 from headway.sdk.fence import Lease
 from headway.sdk.futures import wait
-from headway.sdk.hooks import run_hooks
+from headway.sdk.hook_calls import run_hooks
 from headway.sdk.logs import RunLogger, flow_logger
 from headway.sdk.proposals import Moved, propose
 from headway.sdk.results import ResultStore

@@ -9,16 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from headway.sdk import retries as delays
-from headway.sdk.flow_runs import call_flow
 from headway.sdk.hooks import HOOKS, Hook, Hooks
 from headway.sdk.parameters import Parameters
-from headway.sdk.serializers import Serializer
-from headway.sdk.states import State
-from headway.sdk.task_runners import TaskRunner
 from headway.sdk.tasks import check_options
 
 if TYPE_CHECKING:
     from headway.sdk.deployments import Deployment
+    from headway.sdk.serializers import Serializer
+    from headway.sdk.states import State
+    from headway.sdk.task_runners import TaskRunner
 
 __all__ = ["Flow", "flow"]
 
@@ -125,6 +124,8 @@ class Flow(Generic[P, R]):
         Inside another flow this is a subflow. `return_state=True` returns the final State instead of the
         value; `wait_for=[…]` names task runs to wait for.
         """
+        from headway.sdk.flow_runs import call_flow  # the engine is loaded by the first run
+
         return cast(R, call_flow(self, args, kwargs))
 
     def to_deployment(self, name: str, **fields: Any) -> Deployment:
@@ -150,7 +151,7 @@ class Flow(Generic[P, R]):
         runner = self.task_runner
         if runner is None:
             return None
-        return runner.duplicate() if isinstance(runner, TaskRunner) else runner()
+        return runner() if isinstance(runner, type) or not hasattr(runner, "duplicate") else runner.duplicate()
 
     def with_options(self, **options: Any) -> Flow[P, R]:
         """A copy with other options (those of `@flow`)."""

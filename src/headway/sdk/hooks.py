@@ -5,21 +5,13 @@ A hook that raises is logged and changes nothing.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from headway.sdk.effects import Call, Engine
-
-__all__ = ["HOOKS", "Hook", "Hooks", "run_hooks"]
+__all__ = ["HOOKS", "Hook", "Hooks"]
 
 Hook = Callable[..., Any]
 HOOKS = ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")
-
-
-class Teller(Protocol):
-    @property
-    def log(self) -> Any: ...
 
 
 class Hooks:
@@ -38,29 +30,3 @@ class Hooks:
     def add(self, kind: str, hook: Hook) -> Hook:
         self._hooks.setdefault(kind, []).append(hook)
         return hook
-
-
-def run_hooks(hooks: list[Hook], owner: Any, run: Any, state: Any, teller: Teller) -> Engine[None]:
-    """Call hooks in order. Async ones need an async run; in a sync one they run on a loop of their own."""
-    for hook in hooks:
-        name = getattr(hook, "__name__", repr(hook))
-        try:
-            yield Call(_blocking_if_needed(hook), (owner, run, state))
-        except Exception:
-            teller.log.exception("The hook %r raised.", name)
-
-
-def _blocking_if_needed(hook: Hook) -> Hook:
-    if not inspect.iscoroutinefunction(hook):
-        return hook
-
-    def call(*arguments: Any) -> Any:
-        import asyncio  # only async hooks need it
-
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(hook(*arguments))
-        return hook(*arguments)  # the engine is being awaited, and awaits this
-
-    return call

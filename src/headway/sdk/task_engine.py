@@ -14,7 +14,7 @@ from headway.sdk import retries
 from headway.sdk.cache_policies import CacheFacts
 from headway.sdk.context import TASK, FlowRunContext, TaskRunContext
 from headway.sdk.effects import Call, Engine, Sleep, adrive, drive
-from headway.sdk.hooks import run_hooks
+from headway.sdk.hook_calls import run_hooks
 from headway.sdk.logs import RunLogger, task_logger
 from headway.sdk.records import TaskRunInfo
 from headway.sdk.results import ResultStore, expires

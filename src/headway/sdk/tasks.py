@@ -7,17 +7,18 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from headway.core.errors import ParameterError
 from headway.sdk import retries as delays
 from headway.sdk.cache_policies import DEFAULT, NO_CACHE, CachePolicy, FunctionPolicy
-from headway.sdk.futures import TaskFuture, TaskFutureList
 from headway.sdk.hooks import HOOKS, Hook, Hooks
 from headway.sdk.parameters import Parameters
-from headway.sdk.serializers import Serializer
-from headway.sdk.states import State
-from headway.sdk.task_runs import call_task, map_task, submit_task
+
+if TYPE_CHECKING:
+    from headway.sdk.futures import TaskFuture, TaskFutureList
+    from headway.sdk.serializers import Serializer
+    from headway.sdk.states import State
 
 __all__ = ["Task", "task"]
 
@@ -142,10 +143,14 @@ class Task(Generic[P, R]):
 
         `return_state=True` returns the final State instead; `wait_for=[…]` names further upstreams.
         """
+        from headway.sdk.task_runs import call_task  # the engine is loaded by the first run
+
         return cast(R, call_task(self, args, kwargs))
 
     def submit(self, *args: Any, **kwargs: Any) -> TaskFuture[Any]:
         """Run the task in the flow's task runner; returns a future at once."""
+        from headway.sdk.task_runs import submit_task  # the engine is loaded by the first run
+
         return submit_task(self, args, kwargs)
 
     def map(self, *args: Any, **kwargs: Any) -> TaskFutureList[Any]:
@@ -153,6 +158,8 @@ class Task(Generic[P, R]):
 
         Texts, dicts and what is not iterable go to every run, as does `unmapped(value)`.
         """
+        from headway.sdk.task_runs import map_task  # the engine is loaded by the first run
+
         return map_task(self, args, kwargs)
 
     def with_options(self, **options: Any) -> Task[P, R]:
