@@ -114,7 +114,6 @@ def runs_of_deployments() -> list[Step]:
         }, {"keyed": "id"}, id="<deployment>"),
         create("same key", {"parameters": {"n": 5}, "idempotency_key": "k"}, id="<deployment>"),
         create("ill-typed parameter", {"parameters": {"n": "one"}}, id="<deployment>"),
-        create("unknown parameter", {"parameters": {"n": 1, "q": 2}}, id="<deployment>"),
         create("ill-typed job variable", {"job_variables": {"command": 3}}, id="<deployment>"),
         create("unknown field", {"colour": 1}, id="<deployment>"),
         create("nobody", {}, id=NOBODY),
@@ -129,7 +128,9 @@ def runs_of_deployments() -> list[Step]:
 
 
 def farewell() -> list[Step]:
+    create = post("/deployments/{id}/create_flow_run")
     return [
+        create("unknown parameter", {"parameters": {"n": 1, "q": 2}}, id="<deployment>"),
         delete("/deployments/{id}")("with no live runs", id="<plain>"),
         post("/deployments/bulk_delete")("none", {"deployments": {"id": {"any_": [NOBODY]}}}),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from headway.server.services.flow_run_inputs import FlowRunInputService
 from headway.server.services.flow_runs import FlowRunService
 from headway.server.services.graph import GraphService
 from headway.server.services.logs import LogService
-from headway.wire.base import in_utc
+from headway.wire.base import Labels, in_utc
 from headway.wire.flow_runs import (
     FlowRun,
     FlowRunBulkDelete,
@@ -58,7 +57,7 @@ def _single(runs: FlowRunService) -> list[Route]:
     async def update(id: UUID, body: FlowRunUpdate) -> None:
         await runs.update(id, body)
 
-    async def label(id: UUID, body: dict[str, Any]) -> None:
+    async def label(id: UUID, body: Labels) -> None:
         """Add or replace labels."""
         await runs.label(id, body)
 
