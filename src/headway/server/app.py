@@ -21,6 +21,7 @@ from headway.server.api import (
     collections,
     deployments,
     events,
+    explain,
     flow_runs,
     flows,
     logs,
@@ -48,6 +49,7 @@ from headway.server.services.claims import ClaimService
 from headway.server.services.deployment_runs import DeploymentRunService
 from headway.server.services.deployments import DeploymentService
 from headway.server.services.events import EventService
+from headway.server.services.explain import ExplainService
 from headway.server.services.flow_run_inputs import FlowRunInputService
 from headway.server.services.flow_runs import FlowRunService
 from headway.server.services.flows import FlowService
@@ -66,6 +68,7 @@ from headway.store.claims import ClaimStore
 from headway.store.database import Database, check_usable, sqlite_path
 from headway.store.deployments import DeploymentStore
 from headway.store.events import EventStore
+from headway.store.explain import ExplainStore
 from headway.store.flow_run_inputs import FlowRunInputStore
 from headway.store.flow_runs import FlowRunStore
 from headway.store.flows import FlowStore
@@ -121,6 +124,7 @@ class Server:
         yield from transitions.routes(self.transitions)
         yield from claims.routes(self.claims)
         yield from attempts.routes(self.attempts)
+        yield from explain.routes(ExplainService(ExplainStore(self.database), self.clock))
         yield from self._run_routes()
 
     def _all_loops(self) -> Iterable[Loop]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from headway.core.errors import HeadwayError
 from headway.core.rules.commands import Command, Decision
-from headway.core.rules.facts import Caller, Terms
+from headway.core.rules.facts import Caller, Facts, Terms
 from headway.core.states import State
 
 Row = dict[str, Any]
@@ -230,9 +230,9 @@ class RunTimes(Protocol):
     """Figures over flow runs or task runs; seconds."""
 
     async def history(
-        self, filters: Filters, start: datetime, interval: timedelta, count: int, now: datetime
+        self, filters: Filters, start: datetime, end: datetime, interval: timedelta, now: datetime
     ) -> list[Row]:
-        """Per `bucket` (0 to count - 1), `state_type` and `state_name`: `count_runs`, `sum_estimated_run_time`,
+        """Per `bucket` (number of the interval from 0), `state_type` and `state_name`: `count_runs`, `sum_estimated_run_time`,
         `sum_estimated_lateness`. Runs are counted where they were expected to start."""
         ...
 
@@ -473,4 +473,28 @@ class RunRecords(Protocol):
 
     async def with_surroundings(self, ids: Sequence[UUID]) -> list[Row]:
         """Per run: `run`, `flow`, and `deployment`, `work_pool`, `work_queue` or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a run stands. `workers` are the live ones of its pool, with `busy`: the runs each holds.
+
+    `claimable`: a poll of the run's pool (or deployment, if it has no pool) returns it now; `ahead`: how many
+    runs that poll returns.
+    """
+
+    facts: Facts
+    due: datetime | None
+    pool: Row | None
+    queue: Row | None
+    deployment: Row | None
+    workers: Sequence[Mapping[str, Any]]
+    claimable: bool
+    ahead: int
+
+
+class Situations(Protocol):
+    async def situation(self, run_id: UUID, now: datetime, limit: int) -> Situation:
+        """`limit` is that of the poll. Raises NotFound."""
         ...
