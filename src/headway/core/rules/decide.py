@@ -28,7 +28,7 @@ from headway.core.rules.commands import (
     TaskChange,
 )
 from headway.core.rules.endings import Fate, crash, fate
-from headway.core.rules.facts import Attempt, Facts, Run, Terms, World
+from headway.core.rules.facts import Attempt, Facts, Policy, Run, Terms, World
 from headway.core.rules.fencing import admit, attempt_after, check_fence
 from headway.core.rules.table import Case, Reject, Verdict, Wait, follow
 from headway.core.rules.transforms import enter, slots_after
@@ -121,7 +121,8 @@ def _conclude(case: Case[Facts], step: Case[Facts] | Verdict, world: World, atte
     """Turn what the rules said into a decision with everything that follows from the written state."""
     facts, now = case.facts, case.now
     if isinstance(step, Case):
-        after, state = _write(facts, step.proposed, replace(facts.run, policy=step.policy), attempt_of)
+        run = replace(facts.run, policy=_policy_entering(step, facts))
+        after, state = _write(facts, step.proposed, run, attempt_of)
         return _with_kin(Decision(Status.ACCEPT, None, 0, facts, after, (state,)), world, now, step.dropped_inputs)
     if isinstance(step, Reject) and step.state is not None:
         run = replace(facts.run, policy=step.policy or case.policy)
@@ -133,6 +134,13 @@ def _conclude(case: Case[Facts], step: Case[Facts] | Verdict, world: World, atte
     if isinstance(step, Wait):
         return Decision(Status.WAIT, step.reason, step.seconds, facts, facts)
     return Decision(Status.ABORT, step.reason, 0, facts, facts)
+
+
+def _policy_entering(step: Case[Facts], facts: Facts) -> Policy:
+    """A run that is sent back to wait leaves its process: the next one may be any worker's."""
+    if step.proposed.is_scheduled and step.policy.in_process and facts.run.type is not StateType.SCHEDULED:
+        return replace(step.policy, retry_type="reschedule")
+    return step.policy
 
 
 def _write(facts: Facts, state: State, run: Run, attempt_of: AttemptOf) -> tuple[Facts, State]:

@@ -236,3 +236,10 @@ def test_a_run_whose_last_process_has_not_ended_is_not_handed_out_again() -> Non
     run = run_in(state("SCHEDULED", name="AwaitingRetry"))
     decision = propose(world_of(run, attempt_of(run)), run, state("PENDING"))
     assert (decision.status, decision.reason) == ("ABORT", "Attempt 1 of this run has not ended yet.")
+
+
+def test_a_run_that_is_sent_back_while_it_retried_in_its_process_can_be_claimed() -> None:
+    run = run_in(state("RUNNING"), policy=Policy(retries=1, retry_type="in_process"))
+    after = propose(world_of(run), run, state("SCHEDULED"), force=True).after
+    assert after is not None
+    assert (after.run.policy.in_process, after.slots) == (False, ())
