@@ -58,7 +58,7 @@ __all__ = [
 MASK = "********"
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE|CREDENTIAL|ACCESS_KEY|AUTH", re.I)
 SECRET_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)(?=@)")
-ENGINES = {"headway": ("-m", "headway.engine"), "prefect": ("-m", "prefect.flow_engine")}
+ENGINES = {"headway": ("-m", "headway.engine"), "prefect": ("-m", "prefect.engine")}
 
 C = TypeVar("C", bound="Configuration")
 

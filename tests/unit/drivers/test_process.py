@@ -188,7 +188,7 @@ class TestProcessDriver(DriverSuite):
         driver = self.make_driver(tmp_path)
         assert "-m headway.engine" in driver.preview(self.make_job("", command=()))
         stock = self.make_job("", command=(), configuration=Process(engine="prefect"))
-        assert "-m prefect.flow_engine" in driver.preview(stock)
+        assert "-m prefect.engine" in driver.preview(stock)
         own = self.make_job("", command=(), configuration=Process(command="make 'all of it'"))
         assert "Command: make 'all of it'" in driver.preview(own)
 
