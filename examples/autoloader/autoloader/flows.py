@@ -74,9 +74,9 @@ def told(outcome: Outcome) -> str:
     extras = [
         *([f"{outcome.rejected} rejected"] if outcome.rejected else []),
         *([f"new columns: {', '.join(outcome.added)}"] if outcome.added else []),
-        *([f"{outcome.conflicts} conflicts retried"] if outcome.conflicts else []),
+        *([f"conflicts retried: {outcome.conflicts}"] if outcome.conflicts else []),
     ]
-    return ", ".join([f"{name}: {outcome.rows} rows loaded", *extras])
+    return ", ".join([f"{name}: {outcome.rows:,} rows loaded", *extras])
 
 
 def _elsewhere(size: int, routing: Routing) -> str | None:
@@ -97,4 +97,4 @@ def _say_conflict(identity: Identity, reason: str) -> None:
 
 def _summary(outcomes: list[Outcome]) -> str:
     loaded = [outcome for outcome in outcomes if outcome.status is Status.LOADED]
-    return f"{len(loaded)} of {len(outcomes)} files loaded, {sum(outcome.rows for outcome in loaded)} rows"
+    return f"{len(loaded)} of {len(outcomes)} files loaded, {sum(outcome.rows for outcome in loaded):,} rows"

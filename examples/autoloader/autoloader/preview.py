@@ -82,7 +82,7 @@ def _lines(previewed: FilePreview) -> list[str]:
         return [f"{previewed.path}: would be set aside: {previewed.would_be_set_aside}"]
     looked = "all of it" if previewed.complete else "its beginning"
     return [
-        f"{previewed.path} ({looked}): {previewed.rows} rows, {previewed.rejected} would be rejected",
+        f"{previewed.path} ({looked}): {previewed.rows:,} rows, {previewed.rejected:,} would be rejected",
         "  columns: " + ", ".join(f"{name} {kind}" for name, kind in previewed.schema.items()),
         *([f"  new in the table: {', '.join(previewed.added)}"] if previewed.added else []),
         *(f"  sample: {', '.join(map(_shown, row.values()))}" for row in previewed.sample),

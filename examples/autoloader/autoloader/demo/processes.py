@@ -55,7 +55,7 @@ class Program:
 
     def stop(self) -> None:
         """Ask twice (a worker's second signal stops its runs), then kill."""
-        for number, seconds in ((signal.SIGTERM, 2.0), (signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+        for number, seconds in ((signal.SIGTERM, 3.0), (signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
             if self.process.poll() is not None:
                 return
             self.process.send_signal(number)
@@ -86,6 +86,8 @@ class Programs:
     def stop(self) -> int:
         """Stop everything; returns how many processes were stopped."""
         count = len(self.running)
+        for worker in self.running[1:]:  # all at once; the server stays until they have said goodbye
+            worker.process.terminate()
         while self.running:
             self.running.pop().stop()
         return count + self._stop_runs()

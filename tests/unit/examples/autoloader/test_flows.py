@@ -94,7 +94,7 @@ def test_a_scheduled_run_that_finds_too_much_hands_over_to_the_large_pool_and_lo
         (Outcome("/in/a.csv", Status.LOADED, 5), "a.csv: 5 rows loaded"),
         (
             Outcome("/in/a.csv", Status.LOADED, 5, 2, 1, ("fuel",)),
-            "a.csv: 5 rows loaded, 2 rejected, new columns: fuel, 1 conflicts retried",
+            "a.csv: 5 rows loaded, 2 rejected, new columns: fuel, conflicts retried: 1",
         ),
         (Outcome("/in/a.csv", Status.ALREADY), "a.csv: already there"),
         (Outcome("/in/a.csv", Status.SET_ASIDE, reason="it has no rows"), "a.csv: set aside: it has no rows"),
