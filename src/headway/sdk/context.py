@@ -15,6 +15,7 @@ from headway.core.settings import Settings
 
 if TYPE_CHECKING:
     from headway.sdk.flows import Flow
+    from headway.sdk.futures import TaskFuture
     from headway.sdk.records import TaskRunInfo
     from headway.sdk.results import ResultStore
     from headway.sdk.session import Session
@@ -57,6 +58,7 @@ class FlowRunContext:
     run_count: int = 1
     runner: TaskRunner | None = None
     parent: FlowRunContext | None = None
+    submitted: set[TaskFuture[Any]] = field(default_factory=set)
     pauses: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     counters: defaultdict[str, itertools.count[int]] = field(default_factory=_counters)
 

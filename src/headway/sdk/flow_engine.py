@@ -155,8 +155,17 @@ class FlowExecution:
             raise
         finally:
             runner, self.context.runner = self.context.runner, None
+            if abandon:
+                self._abandon()
             if runner is not None:
                 yield WaitFor(lambda: runner.stop(abandon=abandon))
+
+    def _abandon(self) -> None:
+        """Close the records of task runs that nobody waits for any more."""
+        for future in list(self.context.submitted):
+            record = future.abandon(State(StateType.CRASHED, None, "The flow run ended before this task run."))
+            if record is not None:
+                self.session.records.put(record)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
-from headway.sdk.records import TaskRunInfo
+from headway.sdk.records import TaskRunInfo, TaskRunRecord
 from headway.sdk.states import State
 
 __all__ = [
@@ -68,11 +68,9 @@ class TaskFuture(Generic[R]):
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """The task's return value. Raises what the task raised, or TimeoutError after `timeout` seconds."""
-        try:
-            state = self._outcome.result(timeout)
-        except concurrent.futures.TimeoutError:
-            raise TimeoutError(f"Task run {self.name!r} has not ended within {timeout:g} second(s).") from None
-        value: R = state.result(raise_on_failure)
+        if not concurrent.futures.wait([self._outcome], timeout).done:
+            raise TimeoutError(f"Task run {self.name!r} has not ended within {timeout:g} second(s).")
+        value: R = self._outcome.result().result(raise_on_failure)
         return value
 
     def add_done_callback(self, function: Callable[[TaskFuture[R]], None]) -> None:
@@ -83,6 +81,14 @@ class TaskFuture(Generic[R]):
         state = yield from asyncio.wrap_future(self._outcome).__await__()
         value: R = state.result()
         return value
+
+    def abandon(self, state: State) -> TaskRunRecord | None:
+        """The run is not waited for any more: its record, unless it has ended. Later records of it are not kept."""
+        if self.done() or (self._info.state is not None and self._info.state.is_final()):
+            return None
+        record = self._info.enter(state)
+        self._info.abandoned = True
+        return record
 
     def finish(self, state: State) -> None:
         """Set the final state; what the runner does, once."""

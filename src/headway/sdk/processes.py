@@ -55,7 +55,11 @@ class ProcessPoolTaskRunner(TaskRunner):
         import cloudpickle  # type: ignore[import-untyped]  # loaded when a process is needed
 
         pool = self._started(call)
-        flow = None if call.flow is None else replace(call.flow, session=cast(Session, None), runner=None, parent=None)
+        flow = (
+            None
+            if call.flow is None
+            else replace(call.flow, session=cast(Session, None), runner=None, parent=None, submitted=set())
+        )
         payload = cloudpickle.dumps((call.task, call.info, call.parameters, flow))
         outcome: concurrent.futures.Future[State] = concurrent.futures.Future()
         pool.submit(_run_in_child, payload).add_done_callback(lambda done: _hand_over(done, outcome, call))

@@ -20,6 +20,7 @@ class TaskRunInfo:
     """One task run as its engine knows it. Times are UTC, durations seconds."""
 
     __slots__ = (
+        "abandoned",
         "cache_expiration",
         "cache_key",
         "dynamic_key",
@@ -64,6 +65,7 @@ class TaskRunInfo:
         self.task_inputs = task_inputs
         self.policy = policy
         self.version = version
+        self.abandoned = False
         self.run_count = 0
         self.total_run_time = 0.0
         self.cache_key: str | None = None

@@ -72,7 +72,8 @@ class TaskExecution:
         return task_logger(self.context)
 
     def enter(self, state: State) -> None:
-        self.session.records.put(self.info.enter(state))
+        if not self.info.abandoned:
+            self.session.records.put(self.info.enter(state))
 
     def run(self) -> Engine[State]:
         """The final state. An interruption (not an Exception) is recorded as Crashed and raised on."""

@@ -108,6 +108,8 @@ def _submit(task: Task[Any, Any], parameters: dict[str, Any], wait_for: list[Any
     info = new_task_run(task, parameters, wait_for, flow)
     flow.session.records.put(info.enter(State(StateType.PENDING)))
     future: TaskFuture[Any] = TaskFuture(info)
+    flow.submitted.add(future)
+    future.add_done_callback(flow.submitted.discard)
     launch = _Launch(task, info, parameters, wait_for, flow, future)
     upstream = {item for item in depends_on(wait_for, depends_on(list(parameters.values()))) if not item.done()}
     if not upstream:
