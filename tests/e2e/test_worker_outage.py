@@ -77,6 +77,31 @@ def outlive_the_server(place: Place, server: ServerProcess, project: Project, tm
     assert max(counts.values()) == 1
 
 
+def test_a_run_that_is_killed_while_the_server_is_down_is_tried_again_after_it_returns(
+    place: Place, tmp_path: Path
+) -> None:
+    server = place.server()
+    with SyncClient(place.url, settings=Settings(home=place.home)) as api:
+        project = Project(tmp_path / "project", api)
+        pool, started, go_on = project.pool(), tmp_path / "started", tmp_path / "go-on"
+        worker = place.worker(pool)
+        deployment = project.deploy("chatty", CHATTY, pool, retries=1)
+        run = project.start(deployment, parameters={"started": str(started), "go_on": str(go_on)})
+        eventually(started.exists, 60)
+        pid = int(project.until(run, "RUNNING").infrastructure_pid.rpartition(":")[2])
+        server.kill()
+        os.kill(pid, signal.SIGKILL)
+        worker.wait_for("killed by signal SIGKILL")
+        go_on.touch()
+        place.server(port=server.port)
+        done = project.until(run, "COMPLETED")
+        assert done.attempt == 2
+        assert [name for name in project.history(run) if name in ("Crashed", "AwaitingRetry")] == [
+            "Crashed",
+            "AwaitingRetry",
+        ]
+
+
 def finished_tasks(project: Project, run: UUID) -> list[TaskRun] | None:
     query = msgspec.convert({"flow_runs": {"id": {"any_": [str(run)]}}}, TaskRunQuery)
     found: list[TaskRun] = project.api.read_task_runs(query)
