@@ -232,7 +232,7 @@ class RunTimes(Protocol):
     async def history(
         self, filters: Filters, start: datetime, end: datetime, interval: timedelta, now: datetime
     ) -> list[Row]:
-        """Per `bucket` (number of the interval from 0), `state_type` and `state_name`: `count_runs`, `sum_estimated_run_time`,
+        """Per `bucket` (interval, from 0), `state_type` and `state_name`: `count_runs`, `sum_estimated_run_time`,
         `sum_estimated_lateness`. Runs are counted where they were expected to start."""
         ...
 
@@ -338,7 +338,8 @@ class Scheduling(Protocol):
         self, now: datetime, filled_until: datetime, min_runs: int, *, after: UUID | None, limit: int
     ) -> list[Row]:
         """Active schedules of unpaused deployments with fewer than `min_runs` runs ahead of `now`, or none
-        after `filled_until`; ordered by schedule id, those after `after`."""
+        after `filled_until`; ordered by schedule id, those after `after`. Rows also say how many runs are
+        `planned` ahead and when the `last` of them is due."""
         ...
 
     async def schedules_of(self, deployment_id: UUID) -> list[Row]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import StatementError
 
 from headway.core.errors import Invalid
 from headway.store.database import Database
@@ -41,8 +41,9 @@ class RecordingStore:
         """
         try:
             return await self.database.write(_record, reports)
-        except (IntegrityError, DataError) as error:
-            raise Invalid(f"The database refuses this: {error.orig}") from error
+        except (StatementError, OverflowError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise Invalid(f"The database refuses this: {reason}") from error
 
 
 def _record(connection: Connection, reports: Sequence[tuple[Row, Row]]) -> list[int]:

@@ -32,10 +32,10 @@ class RunTimes:
     table: Table
 
     async def history(
-        self, filters: Mapping[str, Any], start: datetime, interval: timedelta, count: int, now: datetime
+        self, filters: Mapping[str, Any], start: datetime, end: datetime, interval: timedelta, now: datetime
     ) -> list[Row]:
         """Per interval (by number) and state of runs: `bucket`, `state_type`, `state_name` and the figures."""
-        return await self.database.read(rows, _history(self.table, filters, start, interval, count, now))
+        return await self.database.read(rows, _history(self.table, filters, start, end, interval, now))
 
     async def lateness(self, filters: Mapping[str, Any], now: datetime) -> float | None:
         """Mean lateness of the runs that pass; None if none does."""
@@ -49,7 +49,7 @@ def _scalar(connection: Connection, statement: Any) -> Any:
 
 
 def _history(
-    table: Table, filters: Mapping[str, Any], start: datetime, interval: timedelta, count: int, now: datetime
+    table: Table, filters: Mapping[str, Any], start: datetime, end: datetime, interval: timedelta, now: datetime
 ) -> Any:
     expected = table.c.expected_start_time
     length = interval // timedelta(microseconds=1)
@@ -62,7 +62,7 @@ def _history(
             _lateness(table, now).label("lateness"),
         )
         .where(conditions(table, filters))
-        .where(expected >= start, expected < start + count * interval, table.c.state_type.is_not(None))
+        .where(expected >= start, expected < end, table.c.state_type.is_not(None))
         .subquery()
     )
     keys = (runs.c.bucket, runs.c.state_type, runs.c.state_name)

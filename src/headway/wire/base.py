@@ -80,7 +80,10 @@ def given(update: msgspec.Struct) -> dict[str, Any]:
 
 
 def in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value.isoformat()} is before or after all UTC times") from None
 
 
 @cache

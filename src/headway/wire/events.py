@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,7 @@ from headway.wire.task_runs import TaskInput, TaskRunPolicy
 
 __all__ = ["Event", "IncomingEvent", "ReportedState", "ReportedTaskRun", "Resource", "TaskRunReport"]
 
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Resource = dict[str, str]
 """Labels of a thing, `prefect.resource.id` among them; of a related one also `prefect.resource.role`."""
 
@@ -72,8 +73,8 @@ class ReportedTaskRun(Part):
     tags: list[str] = msgspec.field(default_factory=list)
     labels: Labels | None = None
     task_inputs: dict[str, list[TaskInput]] = msgspec.field(default_factory=dict)
-    run_count: int = 0
-    flow_run_run_count: int = 0
+    run_count: Count = 0
+    flow_run_run_count: Count = 0
     expected_start_time: datetime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None

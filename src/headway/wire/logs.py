@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
+
+from msgspec import Meta
 
 from headway.wire.base import Limit, Offset, Reply, Request
 from headway.wire.filters import LogFilter
 
 __all__ = ["Log", "LogCreate", "LogQuery", "LogSort"]
+
+
+Level = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+Position = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class LogCreate(Request):
@@ -20,14 +27,14 @@ class LogCreate(Request):
     """
 
     name: str
-    level: int
+    level: Level
     message: str
     timestamp: datetime
     id: UUID | None = None
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
-    attempt: int | None = None
-    position: int | None = None
+    attempt: Level | None = None
+    position: Position | None = None
 
 
 class Log(Reply):

@@ -24,6 +24,9 @@ _read = msgspec.json.Decoder(IncomingEvent).decode
 _read_any = msgspec.json.Decoder().decode
 _STATES = ("prefect.flow-run.", "prefect.task-run.")
 
+MAX_RECORDED = 5_000
+"""Reports recorded in one transaction; SQLite takes 32,766 values in one statement."""
+
 Report = tuple[msgspec.Raw, Row, Row]
 
 
@@ -50,15 +53,14 @@ class EventService:
                     others.append(event)
             except (msgspec.ValidationError, HeadwayError) as error:
                 letters.append(_letter(raw, str(error), now))
-        letters += await self._record(reports, now)
+        for start in range(0, len(reports), MAX_RECORDED):
+            letters += await self._record(reports[start : start + MAX_RECORDED], now)
         await self._keep(others, now)
         if letters:
             await self._events.bury(letters)
 
     async def _record(self, reports: Sequence[Report], now: datetime) -> list[Row]:
         """Record what can be recorded, halving the batch until only the guilty are left; their letters."""
-        if not reports:
-            return []
         try:
             orphans = await self._recording.record([(run, state) for _, run, state in reports])
         except Invalid as error:

@@ -44,7 +44,7 @@ class FlowRunInputService:
 
     async def filter(self, run_id: UUID, body: FlowRunInputQuery) -> list[FlowRunInput]:
         """Those whose key starts with the prefix, oldest first."""
-        limit = 1 if body.limit is None else body.limit
+        limit = 1 if body.limit is None else max(0, body.limit)
         found = await self._store.starting_with(run_id, body.prefix, body.exclude_keys or [], limit)
         return [shaped(FlowRunInput, row) for row in found]
 

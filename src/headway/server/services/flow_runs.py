@@ -19,7 +19,7 @@ from headway.server.services.run_history import history
 from headway.server.services.shaping import shaped
 from headway.server.services.transitions import Transitions
 from headway.store.protocols import Filters, FlowRuns, Logs, Row, RunTimes
-from headway.wire.base import given
+from headway.wire.base import Labels, given
 from headway.wire.flow_runs import FlowRun, FlowRunCreate, FlowRunHistory, FlowRunUpdate, HistoryInterval
 
 __all__ = ["FlowRunService"]
@@ -77,9 +77,9 @@ class FlowRunService:
         if around["work_pool"] is not None:
             check_job_variables(around["work_pool"]["base_job_template"], variables)
 
-    async def label(self, id: UUID, labels: dict[str, Any]) -> None:
+    async def label(self, id: UUID, labels: Labels) -> None:
         """Add or replace labels; the others stay."""
-        if not await self._store.merge_labels(id, labels, {"updated": self._clock.now()}):
+        if not await self._store.merge_labels(id, dict(labels), {"updated": self._clock.now()}):
             raise _missing(id)
 
     async def delete(self, id: UUID) -> None:

@@ -22,13 +22,18 @@ async def history(times: RunTimes, body: FlowRunHistory, now: datetime) -> list[
     """The intervals from `history_start` on, empty ones included; states of one interval by type and name."""
     if body.history_interval_seconds < 1:
         raise Invalid("History interval must not be less than 1 second.", loc=("body", "history_interval_seconds"))
-    interval = timedelta(seconds=body.history_interval_seconds)
-    count = min(max(0, -((body.history_start - body.history_end) // interval)), MAX_INTERVALS)
+    try:
+        interval = timedelta(seconds=body.history_interval_seconds)
+        count = min(max(0, -((body.history_start - body.history_end) // interval)), MAX_INTERVALS)
+        starts = [body.history_start + at * interval for at in range(count)]
+        end = body.history_start + count * interval
+    except OverflowError:
+        raise Invalid("The history reaches beyond the calendar.", loc=("body", "history_interval_seconds")) from None
     if count == 0:
         return []
     scopes = {name: getattr(body, name) for name in (*Scope.__struct_fields__, "work_queues")}
-    found = await times.history(criteria_of(**scopes), body.history_start, interval, count, now)
-    return [_interval(body.history_start + at * interval, interval, _of(found, at)) for at in range(count)]
+    found = await times.history(criteria_of(**scopes), body.history_start, end, interval, now)
+    return [_interval(start, interval, _of(found, at)) for at, start in enumerate(starts)]
 
 
 def _of(found: list[Row], bucket: int) -> list[HistoryState]:

@@ -119,6 +119,11 @@ def broken(event: dict, **changes: object) -> dict:
     return {**copy, "id": str(new_id()), **changes}
 
 
+def recounted(event: dict, count: int) -> dict:
+    task_run = {**event["payload"]["task_run"], "run_count": count}
+    return broken(event, payload={**event["payload"], "task_run": task_run})
+
+
 def orphan(event: dict) -> dict:
     related = [{"prefect.resource.role": "flow-run", "prefect.resource.id": f"prefect.flow-run.{new_id()}"}]
     return broken(event, related=related)
@@ -135,6 +140,7 @@ BAD = {
         "prefect.task-run.7",
     ),
     "an unknown flow run": (orphan, "does not exist"),
+    "a count that no column holds": (lambda event: recounted(event, 2**31), "run_count"),
     "no time": (lambda event: {**broken(event), "occurred": "yesterday"}, "RFC3339"),
     "not an object": (lambda event: 7, "object"),
 }

@@ -112,7 +112,9 @@ def test_job_variables_can_be_changed_only_while_a_deployments_run_waits(asker, 
     assert asker.patch(path, {"job_variables": {"command": "ls"}}).status == 204
     assert asker.get(path).body["job_variables"] == {"command": "ls"}
     assert asker.patch(path, {"job_variables": {"cpu": 1}}).status == 422
-    assert asker.patch(f"/flow_runs/{make(state={'type': 'SCHEDULED'}).body['id']}", {"job_variables": {}}).status == 400
+    assert (
+        asker.patch(f"/flow_runs/{make(state={'type': 'SCHEDULED'}).body['id']}", {"job_variables": {}}).status == 400
+    )
     asker.post(f"{path}/set_state", {"state": {"type": "PENDING"}})
     refused = asker.patch(path, {"job_variables": {"command": "ls"}})
     assert refused.status == 400
@@ -124,6 +126,8 @@ def test_labels_are_added_to_those_that_are_there(asker, make) -> None:
     assert asker.patch(f"/flow_runs/{run['id']}/labels", {"b": 3, "c": True}).status == 204
     labels = asker.get(f"/flow_runs/{run['id']}").body["labels"]
     assert {key: labels[key] for key in "abc"} == {"a": 1, "b": 3, "c": True}
+    assert asker.patch(f"/flow_runs/{run['id']}/labels", {"b": {"nested": 1}}).status == 422
+    assert asker.get(f"/flow_runs/{run['id']}").body["labels"] == labels
 
 
 def test_runs_are_filtered_sorted_paged_and_counted_alike(asker, make) -> None:

@@ -68,7 +68,13 @@ def test_a_line_of_more_than_a_megabyte_is_cut_and_says_so(asker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"), [([{"level": 1}], "name"), ([line("x", colour="red")], "colour"), ({}, "array")]
+    ("body", "words"),
+    [
+        ([{"level": 1}], "name"),
+        ([line("x", colour="red")], "colour"),
+        ([line("x", level=10**20)], "level"),
+        ({}, "array"),
+    ],
 )
 def test_lines_that_are_none_are_refused_with_the_reason(asker, body, words) -> None:
     refused = asker.post("/logs/", body)

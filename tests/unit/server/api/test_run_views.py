@@ -151,6 +151,19 @@ def test_a_history_has_at_most_500_intervals_of_at_least_a_second(asker) -> None
     assert "less than 1 second" in str(refused.body)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"history_interval_seconds": 1e300},
+        {"history_end": "9999-12-31T23:59:59Z", "history_interval_seconds": 1e9},
+    ],
+)
+def test_a_history_beyond_the_calendar_is_refused(asker, more) -> None:
+    refused = asker.post("/flow_runs/history", window(asker, **more))
+    assert refused.status == 422
+    assert "beyond the calendar" in str(refused.body)
+
+
 def test_lateness_is_the_mean_over_the_runs_that_pass(asker, recorded) -> None:
     def lateness(**filters: object) -> float | None:
         return asker.post("/flow_runs/lateness", filters).body
