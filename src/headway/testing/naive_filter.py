@@ -92,6 +92,8 @@ class NaiveFilter:
             texts = {"deployment": lambda: [row["name"], self.by_id[row["flow_id"]]["name"]],
                      "log": lambda: [row["message"], row["name"]]}[table]()  # fmt: skip
             return any(self.compare(text, criteria, COMPARE) for text in texts)
+        if (table, name) == ("task_run", "flow_run_id") and criteria.get("is_null_"):
+            criteria = {"is_null_": True}  # of no flow run: which ones are asked for no longer matters
         return self.compare(self.value(row, name), criteria, COMPARE)
 
     def value(self, row: Row, name: str) -> Any:
