@@ -158,6 +158,7 @@ class Server:
         log_service = LogService(lines, clock)
         runs = FlowRunService(FlowRunStore(database), RunTimes(database, flow_run), lines, self.transitions, clock)
         inputs = FlowRunInputService(FlowRunInputStore(database), clock)
+        yield from transitions.bulk_routes(self.transitions, runs)
         yield from flow_runs.routes(runs, inputs, GraphService(GraphStore(database)), log_service)
         yield from task_runs.routes(TaskRunService(TaskRunStore(database), RunTimes(database, task_run), clock))
         yield from states.routes(
@@ -206,6 +207,7 @@ class Server:
         """Stop the loops, finish what is under way, close the databases; stopping twice is harmless."""
         for loop in reversed(self._loops):
             await loop.stop()
+        await self.transitions.close()
         await self.database.close()
         await self.telemetry.close()
         while self._presences:

@@ -42,8 +42,8 @@ def check_fence(attempt: Attempt | None, caller: Caller, what: str = "run") -> N
 
 
 def admit(facts: Facts, state: State, caller: Caller | None, force: bool) -> None:
-    """Raise unless `caller` may propose `state`; None is the server itself."""
-    if caller is None:
+    """Raise unless `caller` may propose `state`; None is the server itself, and anybody may ask to cancel."""
+    if caller is None or state.type is StateType.CANCELLING:
         return
     attempt = facts.attempt
     if caller.fenced:
@@ -51,7 +51,7 @@ def admit(facts: Facts, state: State, caller: Caller | None, force: bool) -> Non
         return
     bound = attempt is not None and attempt.bound
     final = facts.run.state is not None and facts.run.state.is_final
-    if bound and not (force or final or state.type is StateType.CANCELLING):
+    if bound and not (force or final):
         raise Conflict(
             f"This run is owned by a running process; without its token only CANCELLING, or a forced state, "
             f"is accepted, not {state.type.value}.",

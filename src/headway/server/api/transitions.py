@@ -6,9 +6,13 @@ from uuid import UUID
 
 from headway.core.rules.facts import Caller as Fence
 from headway.server.api.routing import Answer, Caller, Route
+from headway.server.services.filtering import criteria_of
+from headway.server.services.flow_runs import FlowRunService
 from headway.server.services.transitions import Transitions
-from headway.wire.flow_runs import ResumeFlowRun
+from headway.wire.flow_runs import FlowRunBulkSetState, FlowRunBulkStates, ResumeFlowRun
 from headway.wire.states import OrchestrationResult, SetState
+
+BULK_LIMIT = 50
 
 
 def fence_of(caller: Caller) -> Fence:
@@ -35,6 +39,16 @@ def routes(transitions: Transitions) -> list[Route]:
         Route("POST", "/flow_runs/{id}/resume", resume, 201, "Flow Runs"),
         Route("POST", "/task_runs/{id}/set_state", set_task_run_state, 201, "Task Runs"),
     ]
+
+
+def bulk_routes(transitions: Transitions, runs: FlowRunService) -> list[Route]:
+    async def bulk_set_state(body: FlowRunBulkSetState) -> FlowRunBulkStates:
+        """Propose one state for every run that matches, 50 at most unless `limit` says otherwise."""
+        limit = BULK_LIMIT if body.limit is None else body.limit
+        found = await runs.page(criteria_of(flow_runs=body.flow_runs), None, limit, 0)
+        return await transitions.set_flow_run_states([run.id for run in found], body)
+
+    return [Route("POST", "/flow_runs/bulk_set_state", bulk_set_state, tag="Flow Runs")]
 
 
 def _answer(result: OrchestrationResult, written: bool) -> Answer:

@@ -22,6 +22,7 @@ from headway.core.rules.facts import Caller, Run, Terms
 from headway.core.settings import ServerSettings
 from headway.core.states import State, StateType
 from headway.store import protocols
+from headway.wire.flow_runs import FlowRunBulkSetState, FlowRunBulkStates, FlowRunOrchestrationResult
 from headway.wire.states import (
     AbortDetails,
     AcceptDetails,
@@ -77,6 +78,11 @@ class Transitions:
             found.append(outcome)
         return found
 
+    async def close(self) -> None:
+        """Finish what was submitted; closing twice, or before anything was submitted, is harmless."""
+        if self._drain is not None:
+            await asyncio.wait({self._drain})
+
     async def _commit_batches(self) -> None:
         while self._waiting:
             size = min(len(self._waiting), MAX_BATCH)
@@ -117,6 +123,18 @@ class Transitions:
         )
         decision = await self.submit(command)
         return orchestration_result(decision), bool(decision.written)
+
+    async def set_flow_run_states(self, ids: Sequence[UUID], body: FlowRunBulkSetState) -> FlowRunBulkStates:
+        """The same state proposed for many runs; one that is refused says why and stops no other."""
+        proposals = [Propose(id, body.state.proposed(), force=bool(body.force), caller=Caller()) for id in ids]
+        results = []
+        for id, outcome in zip(ids, await self.submit_all(proposals), strict=True):
+            if isinstance(outcome, HeadwayError):
+                answer = OrchestrationResult(None, SetStateStatus.ABORT, AbortDetails(outcome.message))
+            else:
+                answer = orchestration_result(outcome)
+            results.append(FlowRunOrchestrationResult(id, answer.status, answer.state, answer.details))
+        return FlowRunBulkStates(results)
 
     async def set_task_run_state(self, id: UUID, body: SetState) -> tuple[OrchestrationResult, bool]:
         """The answer to a proposal, and whether a state was written."""

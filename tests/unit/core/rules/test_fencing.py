@@ -34,6 +34,7 @@ CASES: list[tuple[str, Caller | None, dict[str, Any], State, State, bool, type[E
         FencedError,
     ),
     ("an operator cancels", Caller(), BOUND, state("RUNNING"), states.Cancelling(), False, None),
+    ("another run's engine cancels", Caller("x", "y", 1), BOUND, state("RUNNING"), states.Cancelling(), False, None),
     ("an operator forces", Caller(), BOUND, state("RUNNING"), states.Cancelled(), True, None),
     ("an operator restarts", Caller(), BOUND, state("FAILED"), states.Scheduled(NOW), False, None),
     ("an operator completes", Caller(), BOUND, state("RUNNING"), states.Completed(), False, Conflict),
