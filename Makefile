@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-.PHONY: help demo test check unit e2e contract lock clean
+.PHONY: help demo test check contract docs lock clean
 help:
 	@echo "make demo      run the autoloader example on real data: server, workers, a crash and its recovery"
 	@echo "make test      lint, types, layers and every test"
 	@echo "make contract  call every route on a live reference server too, and compare"
 	@echo "make check     lint, types and layers only"
+	@echo "make docs      write the reference pages again"
 	@echo "make lock      resolve the lock files again"
 
 $(BIN)/python:
@@ -41,6 +42,9 @@ check: $(VENV)/.test
 
 contract: $(VENV)/.test
 	$(BIN)/python -m pytest -q tests/contract --live
+
+docs: $(VENV)/.test
+	$(BIN)/python docs/generate.py
 
 lock: $(VENV)/.test
 	$(BIN)/python -m pip install -q uv
