@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
+import psutil
 
 from headway.client import SyncClient
 from headway.core.settings import Settings
@@ -157,3 +158,36 @@ def test_another_worker_adopts_what_a_dead_one_left(site: Place, project: Projec
     go_on.touch()
     assert project.until(run).state_type == StateType.COMPLETED
     eventually(lambda: spoken(project, run) == SPOKEN, 30, "all output, in order, once")
+
+
+HANGING = """
+import os, time
+from pathlib import Path
+from headway import flow
+
+@flow
+def hanging(mark: str):
+    if Path(mark).exists():
+        return
+    Path(mark).write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+QUICK = {"server_lease_ttl_seconds": 3, "server_lease_renew_seconds": 0.5, "server_lease_reaper_seconds": 0.5}
+
+
+def test_a_process_that_outlived_its_attempt_is_ended_by_the_next_worker(place: Place, tmp_path: Path) -> None:
+    place.server(**QUICK)
+    with SyncClient(place.url, settings=Settings(home=place.home)) as api:
+        project = Project(tmp_path / "project", api)
+        pool, mark = project.pool(), tmp_path / "mark"
+        first = place.worker(pool, "--name", "first", **QUICK)
+        deployment = project.deploy("hanging", HANGING, pool, retries=1)
+        run = project.start(deployment, parameters={"mark": str(mark)})
+        pid = eventually(lambda: int(mark.read_text()) if mark.exists() and mark.read_text() else None, 60)
+        first.kill()
+        os.kill(pid, signal.SIGSTOP)  # neither worker nor engine can renew: the lease runs out
+        project.until(run, "AwaitingRetry")
+        assert psutil.pid_exists(pid)
+        place.worker(pool, "--name", "second", **QUICK)
+        assert project.until(run, "COMPLETED").attempt == 2
+        eventually(lambda: not psutil.pid_exists(pid), 60, "the hanging process to be gone")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from headway.core.errors import HeadwayError, ServerUnreachable
+from headway.core.errors import HeadwayError, NotFound, ServerUnreachable
 from headway.wire.flow_runs import FlowRun
 from headway.wire.flows import Flow
 from headway.wire.logs import LogCreate
@@ -147,6 +147,8 @@ class ScriptedControlPlane:
 
     async def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
         self._called()
+        if flow_run_id not in self.runs:
+            raise NotFound(f"There is no flow run {flow_run_id}.")
         return self.runs[flow_run_id]
 
     async def create_logs(self, logs: list[LogCreate]) -> None:

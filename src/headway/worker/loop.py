@@ -1,9 +1,10 @@
 """The loop that every worker shares: claim, start, watch, report, stop; renew and heartbeat beside it.
 
-It knows no infrastructure (that is the driver) and decides no state (that is the server). Three tasks run
-side by side: the claim loop, the renewal of all held attempts in one call, and the heartbeat; plus one task
-per attempt. Stopping has three levels, each asked for by one more signal: `drain` (no new work, wait),
-`stop_runs` (end them), and cancelling `run` (let go; the runs go on and are adopted later).
+It knows no infrastructure (that is the driver) and decides no state (that is the server). Four tasks run
+side by side: the claim loop, the renewal of all held attempts in one call, the heartbeat, and the sweep for
+what nobody owns; plus one task per attempt. Stopping has three levels, each asked for by one more signal:
+`drain` (no new work, wait), `stop_runs` (end them), and cancelling `run` (let go; the runs go on and are
+adopted later).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from headway.worker.attempt import Attempt, Tools
 from headway.worker.delivery import is_transient
 from headway.worker.jobs import RunEnvironment, job_of
 from headway.worker.memory import AttemptRecord
+from headway.worker.sweeping import Sweeper
 
 __all__ = ["Pace", "Worker"]
 
@@ -53,6 +55,7 @@ class Pace:
     heartbeat: float = 10.0
     renew: float = 5.0
     stop_grace: float = 5.0
+    sweep: float = 10.0
 
 
 class Worker:
@@ -72,6 +75,9 @@ class Worker:
         self._draining = False
         self._reachable = True
         self._wake = asyncio.Event()
+        self._sweeper = Sweeper(
+            tools.plane, tools.driver, tools.memory, pool, pace.stop_grace, lambda *key: key in self._attempts
+        )
         assert registration.worker_id is not None
         self._worker_id: UUID = registration.worker_id
 
@@ -85,7 +91,11 @@ class Worker:
         """Work until drained (`once`: claim once, then drain). Raises what makes going on impossible."""
         for record in self._tools.memory.attempts():
             self._hold(Attempt(self._tools, record))
-        beside = [asyncio.create_task(self._renewing()), asyncio.create_task(self._beating())]
+        beside = [
+            asyncio.create_task(self._renewing()),
+            asyncio.create_task(self._beating()),
+            asyncio.create_task(self._sweeper.run(self._pace.sweep)),
+        ]
         try:
             await self._claiming(once)
         finally:

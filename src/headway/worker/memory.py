@@ -105,6 +105,11 @@ class Memory:
             shutil.rmtree(folder, ignore_errors=True)
         return record
 
+    def is_kept_by_living(self, flow_run_id: UUID, attempt: int) -> bool:
+        """Whether a worker of this home and pool that lives, this one or another, has the attempt in hand."""
+        found = self.folder.parent.glob(f"*/{flow_run_id}-{attempt}.json")
+        return any(path.parent == self.folder or is_held(path.parent / "lock") for path in found)
+
     def _path(self, record: AttemptRecord) -> Path:
         return self.folder / f"{record.flow_run_id}-{record.attempt}.json"
 
