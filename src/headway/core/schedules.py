@@ -79,9 +79,7 @@ def check_schedule(schedule: Schedule) -> None:
         _parse_rrule(schedule.rrule)
 
 
-def next_times(
-    schedule: Schedule, after: datetime, limit: int = 1, until: datetime | None = None
-) -> list[datetime]:
+def next_times(schedule: Schedule, after: datetime, limit: int = 1, until: datetime | None = None) -> list[datetime]:
     """The first `limit` due times at or after `after` and at or before `until`, ascending, in UTC."""
     return list(_until(islice(due_times(schedule, after), limit), until))
 
@@ -94,18 +92,21 @@ def times_to_plan(
     max_runs: int,
     min_ahead: timedelta,
     max_ahead: timedelta,
+    planned: int = 0,
+    last: datetime | None = None,
 ) -> list[datetime]:
-    """The due times for which runs should exist at `now` (CONTRACT §3, schedule_deployments).
+    """The due times for which runs are missing at `now` (CONTRACT §3, schedule_deployments).
 
     As few as satisfy both minimums (`min_runs` of them, the last at least `min_ahead` away), never more than
-    `max_runs`, none further than `max_ahead`.
+    `max_runs`, none further than `max_ahead`. `planned` runs exist already, the furthest of them due at `last`.
     """
-    planned: list[datetime] = []
-    for due in _until(islice(due_times(schedule, now), max_runs), now + max_ahead):
-        planned.append(due)
-        if len(planned) >= min_runs and due >= now + min_ahead:
+    times = due_times(schedule, now if last is None else max(now, last + timedelta(microseconds=1)))
+    missing: list[datetime] = []
+    for due in _until(islice(times, max(0, max_runs - planned)), now + max_ahead):
+        missing.append(due)
+        if len(missing) + planned >= min_runs and due >= now + min_ahead:
             break
-    return planned
+    return missing
 
 
 def due_times(schedule: Schedule, after: datetime) -> Iterator[datetime]:
@@ -115,7 +116,7 @@ def due_times(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     if schedule.interval is not None:
         return _interval_times(schedule, local, after)
     try:
-        start = after.astimezone(local).replace(tzinfo=None) - DAY
+        start = _wall_start(after, local)
     except OverflowError:
         return iter(())
     if schedule.cron is not None:
@@ -135,6 +136,16 @@ def zone(name: str | None) -> tzinfo:
         close = difflib.get_close_matches(name, sorted(available_timezones()), n=1)
         hint = f"did you mean '{close[0]}'?" if close else "expected an IANA name such as 'America/New_York'"
         raise ScheduleError(f"unknown time zone '{name}'; {hint}") from None
+
+
+def _wall_start(after: datetime, local: tzinfo) -> datetime:
+    """A wall-clock time before every one that can mean `after` or later.
+
+    Near a clock change that is well before it: repeated times and those moved out of the gap belong to earlier
+    wall-clock times. Otherwise a moment before it, or a rule of seconds would be walked through a whole day.
+    """
+    steady = (after - DAY).astimezone(local).utcoffset() == (after + DAY).astimezone(local).utcoffset()
+    return after.astimezone(local).replace(tzinfo=None) - (timedelta(seconds=1) if steady else DAY)
 
 
 def _until(times: Iterator[datetime], until: datetime | None) -> Iterator[datetime]:
@@ -276,9 +287,7 @@ def _map_rules(rule: Any, change: Callable[[Any], Any]) -> Any:
 
 def _on_wall_clock(rule: Any) -> Any:
     until = rule._until
-    return rule.replace(
-        dtstart=rule._dtstart.replace(tzinfo=None), until=until.replace(tzinfo=None) if until else None
-    )
+    return rule.replace(dtstart=rule._dtstart.replace(tzinfo=None), until=until.replace(tzinfo=None) if until else None)
 
 
 def _rrule_wall_times(text: str, start: datetime) -> tuple[Iterator[datetime], bool]:

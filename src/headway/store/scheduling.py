@@ -58,10 +58,16 @@ def _hungry(now: datetime, filled_until: datetime, min_runs: int, after: UUID | 
         select(
             flow_run.c.schedule_id,
             func.count().label("runs"),
-            func.max(live_run.c.due).label("last"),
+            func.max(flow_run.c.expected_start_time).label("last"),
         )
         .join(flow_run, flow_run.c.id == live_run.c.flow_run_id)
-        .where(live_run.c.state_type == "SCHEDULED", live_run.c.due >= now, flow_run.c.schedule_id.is_not(None))
+        .where(
+            live_run.c.state_type == "SCHEDULED",
+            live_run.c.due >= now,
+            # Not the due time, which a retry or a person may have moved.
+            flow_run.c.expected_start_time >= now,
+            flow_run.c.schedule_id.is_not(None),
+        )
         .group_by(flow_run.c.schedule_id)
         .subquery()
     )
@@ -70,6 +76,7 @@ def _hungry(now: datetime, filled_until: datetime, min_runs: int, after: UUID | 
     runs = func.coalesce(planned.c.runs, 0)
     wanted = (
         _schedules()
+        .add_columns(runs.label("planned"), planned.c.last)
         .join(planned, planned.c.schedule_id == deployment_schedule.c.id, isouter=True)
         .where(
             deployment_schedule.c.active,

@@ -152,6 +152,21 @@ def test_a_plan_has_the_fewest_runs_that_satisfy_both_minimums() -> None:
     assert len(times_to_plan(Schedule(cron="0 0 1 */2 *"), now, **limits)) == 2
 
 
+def test_a_plan_goes_on_after_what_is_planned() -> None:
+    now = at("2025-01-01T00:30Z")
+    hourly = Schedule(cron="0 * * * *")
+    limits: dict[str, Any] = {
+        "min_runs": 3,
+        "max_runs": 4,
+        "min_ahead": timedelta(hours=5),
+        "max_ahead": timedelta(days=1),
+    }
+    first = times_to_plan(hourly, now, **limits)
+    assert first == [at(f"2025-01-01T0{hour}:00Z") for hour in (1, 2, 3, 4)]
+    assert times_to_plan(hourly, now, planned=2, last=first[1], **limits) == first[2:]
+    assert times_to_plan(hourly, now, planned=4, last=first[3], **limits) == []
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     start=st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001

@@ -100,6 +100,8 @@ def _runs(row: Row, start: datetime, limits: Limits, now: datetime) -> Iterable[
         max_runs=most,
         min_ahead=limits.min_ahead,
         max_ahead=limits.max_ahead,
+        planned=row.get("planned") or 0,
+        last=row.get("last"),
     )
     for due in times:
         yield _run(row, shared, due, now)

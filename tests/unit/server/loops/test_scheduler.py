@@ -241,3 +241,19 @@ def test_writing_a_deployment_wakes_the_scheduler_at_once(tmp_path: Path) -> Non
             return int(made)
 
     assert asyncio.run(scenario()) == 3
+
+
+def test_a_run_that_a_person_put_off_leaves_no_gap_behind_it(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
+        async with one_server(tmp_path) as server:
+            await deploy(server, {"cron": "30 * * * *"})
+            await server.server.scheduler.run_once()
+            runs = await server.expect(200, "POST", "/flow_runs/filter", {"sort": "EXPECTED_START_TIME_ASC"})
+            late = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-17T00:00:00Z"}}
+            body = {"state": late, "force": True}
+            await server.request("POST", f"/flow_runs/{runs[0]['id']}/set_state", body)
+            server.clock.advance(3600)
+            await server.server.scheduler.run_once()
+            return await due(server)
+
+    assert asyncio.run(scenario()) == [f"2026-01-15T{hour}:30:00Z" for hour in (12, 13, 14, 15)]
