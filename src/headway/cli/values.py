@@ -16,22 +16,50 @@ __all__ = ["as_uuid", "json_argument", "pairs"]
 def pairs(given: Iterable[str], option: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`("a=1", "b=x", "c.d=true")` as {"a": 1, "b": "x", "c": {"d": True}}: a value that is JSON is decoded,
     except where `schema` (of the object they make) wants a text."""
-    wanted = (schema or {}).get("properties") or {}
     found: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise click.UsageError(f"{option} '{text}' is not a pair; write {option} name=value")
         place = found
-        *path, last = key.strip().split(".")
-        for step in path:
+        steps = key.strip().split(".")
+        for step in steps[:-1]:
             place = place.setdefault(step, {})
             if not isinstance(place, dict):
                 raise click.UsageError(f"{option} '{text}': '{step}' already has a value that is not an object")
         decoded = json_or_text(value)
-        is_text = not path and isinstance(wanted.get(last), Mapping) and wanted[last].get("type") == "string"
-        place[last] = value if is_text and not isinstance(decoded, str) else decoded
+        allowed = _types_at(schema or {}, steps)
+        as_text = "string" in allowed and not allowed & _types_of(decoded)
+        place[steps[-1]] = value if as_text else decoded
     return found
+
+
+def _types_at(schema: Mapping[str, Any], steps: list[str]) -> set[str]:
+    """The JSON types that a schema allows below a path; empty if it does not say."""
+    for step in steps:
+        below = (schema.get("properties") or {}).get(step) or schema.get("additionalProperties")
+        if not isinstance(below, Mapping):
+            return set()
+        schema = below
+    return {type for option in [schema, *schema.get("anyOf", [])] for type in _listed(option.get("type"))}
+
+
+def _listed(types: Any) -> list[str]:
+    return types if isinstance(types, list) else [types] if types else []
+
+
+def _types_of(value: Any) -> set[str]:
+    for kind, names in (
+        (bool, {"boolean"}),
+        (int, {"integer", "number"}),
+        (float, {"number"}),
+        (str, {"string"}),
+        (list, {"array"}),
+        (dict, {"object"}),
+    ):
+        if isinstance(value, kind):
+            return names
+    return {"null"}
 
 
 def json_or_text(text: str) -> Any:

@@ -27,6 +27,13 @@ def test_where_the_schema_wants_a_text_a_number_stays_one() -> None:
     assert pairs(('day="quoted"',), "--param", schema) == {"day": "quoted"}
 
 
+def test_the_values_of_an_object_of_texts_are_texts() -> None:
+    values = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    schema = {"properties": {"env": {"type": "object", "additionalProperties": values}}}
+    given = ("env.A=1", "env.B=null", "env.C=true")
+    assert pairs(given, "--job-variable", schema) == {"env": {"A": "1", "B": None, "C": "true"}}
+
+
 @pytest.mark.parametrize("text", ["novalue", "=x", " =x"])
 def test_a_text_that_is_no_pair_is_refused_by_name(text: str) -> None:
     with pytest.raises(click.UsageError, match="is not a pair; write --param name=value"):
