@@ -48,7 +48,7 @@ def load_facts(connection: Connection, commands: Sequence[Command]) -> World:
     creations = [c for c in commands if isinstance(c, CreateRun)]
     _load_runs(connection, world, ids)
     _load_existing(connection, world, creations)
-    _load_descendants(connection, world, {c.run_id for c in commands if _reaches_children(c)})
+    _load_descendants(connection, world, {id for c in commands if (id := _whose_children(c)) is not None})
     _load_tasks(connection, world, commands)
     _load_parents(connection, world, creations)
     _load_attempts(connection, world)
@@ -65,11 +65,12 @@ def load_runs(connection: Connection, ids: Iterable[UUID]) -> World:
     return world
 
 
-def _reaches_children(command: Command) -> bool:
-    if isinstance(command, EndAttempt):
-        return True
+def _whose_children(command: Command) -> UUID | None:
+    """The run whose children a command may end too."""
     ends = (StateType.CANCELLED, StateType.CANCELLING, StateType.CRASHED)
-    return isinstance(command, Propose) and command.state.type in ends
+    if isinstance(command, EndAttempt) or (isinstance(command, Propose) and command.state.type in ends):
+        return command.run_id
+    return None
 
 
 def _columns(table: Table, names: Iterable[str], prefix: str = "") -> list[Any]:
@@ -135,7 +136,7 @@ def _load_existing(connection: Connection, world: World, creations: Sequence[Cre
     """Runs that a creation would make again: same id, or same flow and idempotency key."""
     if not creations:
         return
-    same = [flow_run.c.id.in_([c.run.id for c in creations])]
+    same: list[Any] = [flow_run.c.id.in_([c.run.id for c in creations])]
     keys = {key for c in creations if (key := c.row.get("idempotency_key")) is not None}
     if keys:
         flows = {c.run.flow_id for c in creations}
