@@ -46,6 +46,9 @@ class Demo:
             output, _ = self.process.communicate(timeout=60)
         return self.process.returncode, output
 
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
     def left(self) -> list[str]:
         """Command lines of processes that it started, or that were started by those, and that still run."""
         found = []
@@ -104,12 +107,21 @@ def test_with_a_data_file_deleted_or_doubled_the_demo_exits_non_zero(
 def test_ctrl_c_stops_everything_that_was_started(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "demo")
     try:
-        logs = [tmp_path / "demo" / f"{name}.log" for name in STARTS]
-        eventually(lambda: all(log.exists() for log in logs), 60, "server and workers to be started")
-        assert len(demo.left()) >= 1 + len(STARTS)
+        attempts = tmp_path / "demo" / "home" / "attempts"
+        eventually(lambda: demo.ended() or list(attempts.glob("*/*/started.json")), 100, "a run to be started")
+        assert len(demo.left()) > 1 + len(STARTS)
         demo.process.send_signal(signal.SIGINT)
     finally:
         code, output = demo.end()
     assert code == 130, output
     assert "everything that was started has been stopped" in output
     assert demo.left() == []
+
+
+def test_the_demo_deletes_nothing_that_it_has_not_made(tmp_path: Path) -> None:
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("years of work")
+    code, output = Demo(tmp_path).end()
+    assert code == 1
+    assert f"{tmp_path} has files that no demo made; name a new or an empty --folder" in output
+    assert mine.read_text() == "years of work"

@@ -12,6 +12,8 @@ from autoloader.demo.story import Story
 from autoloader.errors import AutoloaderError
 from headway.core.errors import HeadwayError
 
+OURS = ".made-by-the-autoloader-demo"
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m autoloader.demo", description=__doc__)
@@ -28,8 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder: Path = options.folder.resolve()
     started = time.monotonic()
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        _empty(folder)
         right = Story(folder).tell(options.before_count)
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started has been stopped.", file=sys.stderr)
@@ -40,6 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
     seconds = time.monotonic() - started
     print(f"\n{'Everything is right' if right else 'Something is WRONG'}. {seconds:.0f} s; files in {folder}")
     return 0 if right else 1
+
+
+def _empty(folder: Path) -> None:
+    """Make the folder anew, but never delete what no demo has made."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / OURS).exists():
+        raise AutoloaderError(f"{folder} has files that no demo made; name a new or an empty --folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / OURS).touch()
 
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:

@@ -76,6 +76,7 @@ class Programs:
         path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), kept.get("PYTHONPATH"))))
         self.env = {**kept, **env, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", MARK: self.mark}
         self.running: list[Program] = []
+        self.handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def start(self, name: str, *arguments: str) -> Program:
         """Start `headway` with these arguments."""
@@ -84,7 +85,16 @@ class Programs:
         return program
 
     def stop(self) -> int:
-        """Stop everything; returns how many processes were stopped."""
+        """Stop everything; returns how many processes were stopped. A second Ctrl-C does not stop the stopping."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            return self._stop()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self.handlers[number])
+
+    def _stop(self) -> int:
         count = len(self.running)
         for worker in self.running[1:]:  # all at once; the server stays until they have said goodbye
             worker.process.terminate()

@@ -143,8 +143,13 @@ class Story:
         def committed() -> set[str]:
             return paths & set(lake.known(lake.look(target)[0]))
 
-        self.until(committed, "the first file of the run to be killed to be committed")
-        running: FlowRun = client.read_flow_run(victim.id)
+        def half_done() -> FlowRun | None:
+            now: FlowRun = client.read_flow_run(victim.id)
+            if now.state_type in FINAL:
+                raise AutoloaderError(f"flow run {now.name} was {now.state_name} before it could be killed")
+            return now if committed() else None
+
+        running = self.until(half_done, "the first file of the run to be killed to be committed")
         if running.infrastructure_pid is None:
             raise AutoloaderError(f"flow run {running.name} is {running.state_name} and has no process to kill")
         pid = int(running.infrastructure_pid.rpartition(":")[2])

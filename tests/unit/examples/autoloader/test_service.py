@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from autoloader import service as service_module
 from headway.client.sync import SyncClient
 from headway.core.settings import Settings as HeadwaySettings
 from headway.wire.states import StateCreate, StateType
+from headway.wire.workers import ClaimRequest, WorkerRegister
 
 Flights = Callable[..., str]
 VARIABLES = {"cpu": 4, "memory": "16Gi", "image": "autoloader:1"}
@@ -117,6 +119,42 @@ def test_manual_triggers_previews_and_retries_wait_in_the_priority_queue(
     for triggered in (manual, preview, retry):
         assert (triggered.run.work_pool_name, triggered.run.work_queue_name) == ("autoloader-process-pool", "priority")
     assert [found.run.parameters["mode"] for found in (manual, preview, retry)] == ["load", "preview", "load"]
+
+
+def test_what_a_person_asked_for_is_claimed_before_what_the_schedule_made(
+    service: Service, client: Any, lake, flights: Flights
+) -> None:
+    lake.put("a.csv", flights("1,UA,5"))
+    service.trigger("flights", Trigger.SCHEDULE)
+    asked = service.trigger("flights", Trigger.MANUAL)
+    pool = "autoloader-process-pool"
+    worker = client.register_worker(pool, WorkerRegister(type="process", name="one"))
+    reply = client.claim(pool, ClaimRequest(claim_id=uuid4(), worker_id=worker.worker_id, limit=1))
+    assert [claim.flow_run.id for claim in reply.claims] == [asked.run.id]
+    assert reply.claims[0].work_queue_name == "priority"
+
+
+def test_large_loads_move_to_kubernetes_by_configuration_alone(
+    client: Any, settings: Settings, lake, flights: Flights
+) -> None:
+    template = {
+        "job_configuration": {"image": "{{ image }}", "memory": "{{ memory }}"},
+        "variables": {"type": "object", "properties": {"image": {"type": "string"}, "memory": {"type": "string"}}},
+    }
+    cluster = Pool(
+        name="cluster",
+        type="kubernetes",
+        queue="high-memory",
+        base_job_template=template,
+        job_variables={"image": "autoloader:2", "memory": "64Gi"},
+    )
+    service = Service(msgspec.structs.replace(settings, large=cluster), client)
+    assert "work pool cluster (type: kubernetes) with image=autoloader:2, memory=64Gi" in list(service.apply())
+    lake.put("b.csv", flights(*["1,UA,5"] * 200))
+    run = service.trigger("flights", Trigger.SCHEDULE).run
+    assert (run.work_pool_name, run.work_queue_name) == ("cluster", "high-memory")
+    assert run.job_variables == {"image": "autoloader:2", "memory": "64Gi"}
+    assert client.read_work_pool("cluster").type == "kubernetes"
 
 
 def test_a_scheduled_run_hands_over_once_while_the_other_is_unfinished(service: Service, client: Any) -> None:
