@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from headway.core.settings import Settings
 from headway.sdk.context import FLOW, FlowRunContext
+from headway.sdk.flows import Flow
 from headway.sdk.logs import CAPTURE
 from headway.sdk.records import render
 from headway.sdk.session import Session
@@ -55,11 +56,7 @@ class ProcessPoolTaskRunner(TaskRunner):
         import cloudpickle  # type: ignore[import-untyped]  # loaded when a process is needed
 
         pool = self._started(call)
-        flow = (
-            None
-            if call.flow is None
-            else replace(call.flow, session=cast(Session, None), runner=None, parent=None, submitted=set())
-        )
+        flow = None if call.flow is None else _portable(call.flow)
         payload = cloudpickle.dumps((call.task, call.info, call.parameters, flow))
         outcome: concurrent.futures.Future[State] = concurrent.futures.Future()
         pool.submit(_run_in_child, payload).add_done_callback(lambda done: _hand_over(done, outcome, call))
@@ -93,6 +90,12 @@ class ProcessPoolTaskRunner(TaskRunner):
             self._reader.join(timeout=10)
         self._relay.close()
         self._relay.join_thread()
+
+
+def _portable(context: FlowRunContext) -> FlowRunContext:
+    """A flow run's context as far as a child needs it: the flow by name, nothing that is bound to this process."""
+    named = Flow(_portable, name=context.flow.name, version=context.flow.version)
+    return replace(context, flow=named, session=cast(Session, None), runner=None, parent=None, submitted=set())
 
 
 def _hand_over(

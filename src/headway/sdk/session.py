@@ -32,7 +32,7 @@ class Session:
         self.portal = Portal("headway-session")
         self.client = Client(settings=self.settings, headers=headers)
         engine = self.settings.engine
-        self.records: BatchSender[TaskRunRecord] = BatchSender(
+        self.records: BatchSender[TaskRunRecord | dict[str, Any]] = BatchSender(
             "task-run records", self.portal, self._send_records, batch=engine.event_batch, buffer=engine.event_buffer
         )
         self.logs: BatchSender[dict[str, Any]] = BatchSender(
@@ -53,8 +53,10 @@ class Session:
         """Run a client call and wait, from sync code."""
         return self.portal.call(coroutine)
 
-    async def _send_records(self, records: list[TaskRunRecord]) -> None:
-        answer = await self.client.answer("POST", "/events", body_of([render(record) for record in records]))
+    async def _send_records(self, records: list[TaskRunRecord | dict[str, Any]]) -> None:
+        """Records of this process are rendered here, those of a process pool's children were rendered there."""
+        events = [record if isinstance(record, dict) else render(record) for record in records]
+        answer = await self.client.answer("POST", "/events", body_of(events))
         self.client.check(answer, "POST /events")
 
     async def _send_logs(self, logs: list[dict[str, Any]]) -> None:
