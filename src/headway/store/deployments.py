@@ -265,9 +265,7 @@ def _move_waiting(connection: Connection, before: Row, after: Mapping[str, Any])
     )
     if before["work_pool_id"] == after["work_pool_id"]:
         waiting = waiting.where(live_run.c.work_queue_id == before["work_queue_id"])
-    ids = list(connection.execute(waiting).scalars())
     place = {name: after[name] for name in ("work_pool_id", "work_queue_id")}
     named = {**place, "work_queue_name": after["work_queue_name"]}
-    connection.execute(update(flow_run).where(flow_run.c.id.in_(ids)).values(named))
-    connection.execute(update(live_run).where(live_run.c.flow_run_id.in_(ids)).values(place))
-    return len(ids)
+    connection.execute(update(flow_run).where(flow_run.c.id.in_(waiting)).values(named))
+    return connection.execute(update(live_run).where(live_run.c.flow_run_id.in_(waiting)).values(place)).rowcount
