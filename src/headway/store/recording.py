@@ -1,23 +1,25 @@
 """Recording task runs from events, a batch at a time (CONTRACT §2.5).
 
-A batch is four statements whatever its size: which flow runs exist, an upsert of the task runs, whose rows
-they became, an insert of the states. It may be repeated: states are known by id, and a row only moves on.
+A batch is four statements whatever its size: which flow runs exist and at which attempt they are, an upsert
+of the task runs, whose rows they became, an insert of the states. It may be repeated: states are known by id,
+and a row only moves on. An attempt that has a successor adds to the history and changes no row (DESIGN §3).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import StatementError
 
 from headway.core.errors import Invalid
 from headway.store.database import Database
 from headway.store.records import Row
-from headway.store.tables import flow_run, task_run, task_run_state
+from headway.store.tables import attempt, flow_run, task_run, task_run_state
 from headway.store.upsert import insert_or
 
 __all__ = ["RecordingStore"]
@@ -47,26 +49,41 @@ class RecordingStore:
 
 
 def _record(connection: Connection, reports: Sequence[tuple[Row, Row]]) -> list[int]:
-    orphans = _orphans(connection, [run for run, _ in reports])
-    lost = set(orphans)
-    good = [report for position, report in enumerate(reports) if position not in lost]
+    newest = _newest_attempts(connection, [run for run, _ in reports])
+    orphans = [at for at, (run, _) in enumerate(reports) if run["flow_run_id"] not in newest]
+    good = [(run, state) for run, state in reports if run["flow_run_id"] in newest]
     if not good:
         return orphans
     latest = _latest(run for run, _ in good)
-    _upsert(connection, [run for run in latest if run["flow_run_id"] is not None], _KEY)
-    _upsert(connection, [run for run in latest if run["flow_run_id"] is None], ("id",))
+    succeeded = [(run["attempt"] or math.inf) < (newest[run["flow_run_id"]] or 0) for run in latest]
+    current = [run for run, is_over in zip(latest, succeeded, strict=True) if not is_over]
+    _upsert(connection, [run for run in current if run["flow_run_id"] is not None], _KEY)
+    _upsert(connection, [run for run in current if run["flow_run_id"] is None], ("id",))
+    _add(connection, task_run, [run for run, is_over in zip(latest, succeeded, strict=True) if is_over], _KEY)
     names = _canonical_ids(connection, latest)
     states = [{**state, "task_run_id": names.get(run["id"], run["id"])} for run, state in good]
-    connection.execute(insert_or(connection, task_run_state).on_conflict_do_nothing(index_elements=["id"]), states)
+    _add(connection, task_run_state, states, ("id",))
     return orphans
 
 
-def _orphans(connection: Connection, runs: Sequence[Row]) -> list[int]:
+def _newest_attempts(connection: Connection, runs: Sequence[Row]) -> dict[UUID | None, int | None]:
+    """The flow runs that exist, and the number of their newest attempt; inline subflows have their root's."""
     ids = {run["flow_run_id"] for run in runs} - {None}
-    if not ids:
-        return []
-    known = set(connection.execute(select(flow_run.c.id).where(flow_run.c.id.in_(ids))).scalars())
-    return [at for at, run in enumerate(runs) if run["flow_run_id"] is not None and run["flow_run_id"] not in known]
+    owner = func.coalesce(flow_run.c.root_flow_run_id, flow_run.c.id)
+    statement = (
+        select(flow_run.c.id, func.max(attempt.c.number).label("number"))
+        .outerjoin(attempt, attempt.c.flow_run_id == owner)
+        .where(flow_run.c.id.in_(ids))
+        .group_by(flow_run.c.id)
+    )
+    found: dict[UUID | None, int | None] = {row.id: row.number for row in connection.execute(statement)} if ids else {}
+    return {None: None, **found}
+
+
+def _add(connection: Connection, table: Table, values: Sequence[Row], key: Sequence[str]) -> None:
+    """Insert what is not there yet."""
+    if values:
+        connection.execute(insert_or(connection, table).on_conflict_do_nothing(index_elements=list(key)), list(values))
 
 
 def _latest(runs: Iterable[Row]) -> list[Row]:
@@ -97,9 +114,9 @@ def _upsert(connection: Connection, runs: Sequence[Row], key: Sequence[str]) -> 
 
 def _moves_on(statement: sqlite.Insert) -> ColumnElement[bool]:
     """A later state of the same attempt, or any state of a later one (DESIGN §3)."""
-    attempt, known = func.coalesce(statement.excluded.attempt, 0), func.coalesce(task_run.c.attempt, 0)
+    theirs, known = func.coalesce(statement.excluded.attempt, 0), func.coalesce(task_run.c.attempt, 0)
     time, seen = statement.excluded.state_timestamp, task_run.c.state_timestamp
-    return or_(attempt > known, and_(attempt == known, or_(seen.is_(None), seen < time)))
+    return or_(theirs > known, and_(theirs == known, or_(seen.is_(None), seen < time)))
 
 
 def _canonical_ids(connection: Connection, runs: Sequence[Row]) -> dict[UUID, UUID]:

@@ -113,6 +113,37 @@ def test_a_later_attempt_takes_the_task_run_over_and_the_older_one_never_gets_it
     assert late["id"] in [state["id"] for state in asker.get(f"/task_run_states/?task_run_id={first.id}").body]
 
 
+def claim(asker, worker: dict) -> dict:
+    body = {"claim_id": str(new_id()), "worker_id": worker["worker_id"], "limit": 1}
+    (claimed,) = asker.post("/work_pools/p/claim", body).body["claims"]
+    return claimed
+
+
+def test_an_attempt_that_has_a_successor_adds_to_the_history_and_changes_nothing(asker) -> None:
+    asker.post("/work_pools/", {"name": "p", "type": "process"})
+    flow = asker.post("/flows/", {"name": "etl"}).body
+    deployment = {"flow_id": flow["id"], "name": "d", "work_pool_name": "p", "entrypoint": "f.py:etl"}
+    deployment = asker.post("/deployments/", deployment).body
+    policy = {"empirical_policy": {"retries": 1, "retry_delay": 0}}
+    run = asker.post(f"/deployments/{deployment['id']}/create_flow_run", policy).body
+    worker = asker.post("/work_pools/p/workers", {"type": "process", "name": "w"}).body
+    first = claim(asker, worker)
+    only = TaskRunEvents(str(new_id()), "only in the first", run["id"])
+    asker.post("/events", [only.enter("RUNNING", "Running", asker.clock.now())], headers={"headway-attempt": "1"})
+    asker.post(f"/flow_runs/{run['id']}/attempts/1/report", {"token": first["token"], "event": "ended", "signal": 9})
+    asker.clock.advance(1)
+    assert claim(asker, worker)["attempt"] == 2
+    crashed = read(asker, only)
+    late = only.enter("COMPLETED", "Completed", asker.clock.now())
+    new = TaskRunEvents(str(new_id()), "never heard of", run["id"])
+    batch = [late, new.enter("COMPLETED", "Completed", asker.clock.now())]
+    assert asker.post("/events", batch, headers={"headway-attempt": "1"}).status == 204
+    assert crashed["state_type"] == "CRASHED"
+    assert read(asker, only) == crashed
+    assert names(asker, only)[-1] == "Completed"
+    assert read(asker, new)["state_type"] == "COMPLETED"
+
+
 def broken(event: dict, **changes: object) -> dict:
     """A copy with another id that nobody can use."""
     copy = json.loads(json.dumps(event))
