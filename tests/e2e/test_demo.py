@@ -14,6 +14,7 @@ from headway.testing.waiting import eventually
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "autoloader"
 MARK = "AUTOLOADER_DEMO_TEST"
+pytestmark = pytest.mark.timeout(400)  # a whole demo each, on a machine that runs other tests meanwhile
 STARTS = "server", "worker-default", "worker-priority", "worker-large"
 
 DOUBLE = """
