@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live import differences
@@ -42,7 +43,7 @@ def test_every_step_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.timeout(900)
-def test_replies_differ_only_where_the_reviewed_list_says_so(played: list[Played]) -> None:
+def test_replies_differ_only_where_the_reviewed_list_says_so(played: list[Played], record_property: Any) -> None:
     entries = differences.load()
     unlisted = [
         f"{one.step.name}  {gap.at}  {gap.what}"
@@ -51,7 +52,8 @@ def test_replies_differ_only_where_the_reviewed_list_says_so(played: list[Played
         if not any(entry.covers(one.step.name, one.step.route, gap) for entry in entries)
     ]
     alike = sum(not one.gaps for one in played)
-    print(f"\n{len(played)} calls on both servers, {len({one.step.route for one in played})} routes, {alike} alike")
+    routes = len({one.step.route for one in played})
+    record_property("note", f"{len(played)} calls of {routes} routes on both servers, {alike} alike, the rest reviewed")
     assert not unlisted, "not in differences.toml:\n" + "\n".join(unlisted)
 
 

@@ -1,0 +1,19 @@
+"""Shared by all tests: what a test notes with `record_property("note", …)` is shown at the end of the run."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    notes = [
+        text
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call"
+        for name, text in report.user_properties
+        if name == "note"
+    ]
+    if notes:
+        terminalreporter.section("notes")
+        for note in notes:
+            terminalreporter.write_line(str(note))
