@@ -121,9 +121,9 @@ def deployments_and_runs(walk: Walk) -> None:
     assert walk.one("deployment pause", "d")["paused"] is True
     run = walk.one("deployment run", "d", "--param", "fail=true")["id"]
     assert walk.one("flow-run explain", run)["reasons"]
+    assert walk.one("deployment resume", "d")["paused"] is False
     said = walk.lines("worker start", "--pool", "p", "--name", "w", "--run-once")
     assert any("registered with id" in line["message"] for line in said)
-    assert walk.one("deployment resume", "d")["paused"] is False
     assert walk.one("worker ls", "--pool", "p")[0]["name"] == "w"
     assert walk.lines("flow-run watch", run, code=1)[-1]["state"]["type"] == "FAILED"
     assert "hello world" in [line["message"] for line in walk.one("flow-run logs", run)]

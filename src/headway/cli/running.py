@@ -21,8 +21,12 @@ REFUSED, MISUSED, INTERRUPTED = 1, 2, 130
 def run(arguments: Sequence[str]) -> int:
     """The exit code of `headway ARGUMENTS`."""
     try:
-        result = root.main(list(arguments), prog_name="headway", standalone_mode=False, obj=App())
+        # Not root.main: click would write an empty line of its own when it is interrupted.
+        with root.make_context("headway", list(arguments), obj=App()) as context:
+            result = root.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else error.message)
         return 0

@@ -41,7 +41,7 @@ def test_an_interrupt_is_one_word_and_130(cli, monkeypatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running.root, "main", interrupted)
+    monkeypatch.setattr(running.root, "invoke", interrupted)
     said = cli("work-pool", "ls")
     assert (said.code, said.only_line) == (130, "Interrupted.")
 
@@ -50,7 +50,7 @@ def test_an_unforeseen_error_is_one_line_too(cli, monkeypatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise KeyError("a\nb")
 
-    monkeypatch.setattr(running.root, "main", broken)
+    monkeypatch.setattr(running.root, "invoke", broken)
     said = cli("work-pool", "ls")
     assert said.code == 1
     assert said.only_line == "Error: KeyError: 'a\\nb'. HEADWAY_LOG_LEVEL=DEBUG shows where."
@@ -60,7 +60,7 @@ def test_a_reader_that_goes_away_is_no_error(cli, monkeypatch) -> None:
     def closed(*_: object, **__: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(running.root, "main", closed)
+    monkeypatch.setattr(running.root, "invoke", closed)
     monkeypatch.setattr(running.os, "dup2", lambda *_: 0)
     monkeypatch.setattr(running.sys.stdout, "fileno", lambda: 1, raising=False)
     assert cli("work-pool", "ls").code == 0
