@@ -53,8 +53,8 @@ class StateDetails(Part):
 class State(Reply):
     id: UUID
     type: StateType
+    timestamp: datetime
     name: str | None = None
-    timestamp: datetime | None = None
     message: str | None = None
     data: Any = None
     state_details: StateDetails = msgspec.field(default_factory=StateDetails)
