@@ -44,7 +44,7 @@ class FlowRunPolicy(Part):
     """How often and how a run is retried; `retry_on_crash` is Headway's own (DESIGN §3), default true."""
 
     max_retries: int = 0
-    retry_delay_seconds: float = 0
+    retry_delay_seconds: float = 0.0
     retries: int | None = None
     retry_delay: int | float | None = None
     pause_keys: list[str] | None = msgspec.field(default_factory=list)

@@ -35,7 +35,7 @@ class TaskRunPolicy(Part):
     """Delays in seconds: one for all retries, or a list with one for each."""
 
     max_retries: int = 0
-    retry_delay_seconds: float = 0
+    retry_delay_seconds: float = 0.0
     retries: int | None = None
     retry_delay: int | float | list[int | float] | None = None
     retry_jitter_factor: float | None = None
