@@ -66,7 +66,7 @@ async def _resume(client: Client, flow_run_id: UUID, run_input: Any) -> None:
         run_input = run_input.model_dump(mode="json")
     given = run_input if run_input is None or isinstance(run_input, dict) else {"value": run_input}
     result = await client.resume_flow_run(flow_run_id, given)
-    if result.status.value not in ("ACCEPT", "REJECT"):
+    if result.state is None or result.state.type is StateType.PAUSED:
         reason = getattr(result.details, "reason", None) or "it is not paused"
         raise RunError(f"Flow run {flow_run_id} could not be resumed: {reason}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -85,6 +86,18 @@ class History:
 def history(server: str) -> Iterator[History]:
     with SyncClient(server, settings=Settings()) as client:
         yield History(client)
+
+
+@pytest.fixture
+def history_of() -> Callable[[str], AbstractContextManager[History]]:
+    """The history of any server."""
+
+    @contextmanager
+    def opened(url: str) -> Iterator[History]:
+        with SyncClient(url, settings=Settings()) as client:
+            yield History(client)
+
+    return opened
 
 
 @pytest.fixture
