@@ -76,14 +76,20 @@ class Caller:
             raise error_of(answer, asked)
 
     async def answer(
-        self, method: str, path: str, content: bytes | None = None, query: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        query: Mapping[str, Any] | None = None,
+        *,
+        repeats: int | None = None,
     ) -> Answer:
-        """The raw answer, after repeats."""
+        """The raw answer, after `repeats` at most (default: the setting)."""
         headers = dict(self.headers)
         if content is not None:
             headers["Content-Type"] = "application/json"
         asked = {key: str(value) for key, value in (query or {}).items() if value is not None}
-        tries = self.limits.retries + 1
+        tries = 1 + (self.limits.retries if repeats is None else repeats)
         for number in range(1, tries + 1):
             try:
                 answer = await self.transport.request(method, path, asked or None, headers, content)

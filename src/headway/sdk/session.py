@@ -54,19 +54,22 @@ class Session:
         return self.portal.call(coroutine)
 
     async def _send_records(self, records: list[TaskRunRecord | dict[str, Any]]) -> None:
-        """Records of this process are rendered here, those of a process pool's children were rendered there."""
+        """Records of this process are rendered here, those of a process pool's children were rendered there.
+
+        Sent once: the sender repeats, and says that the server is away.
+        """
         events = [record if isinstance(record, dict) else render(record) for record in records]
-        answer = await self.client.answer("POST", "/events", body_of(events))
+        answer = await self.client.answer("POST", "/events", body_of(events), repeats=0)
         self.client.check(answer, "POST /events")
 
     async def _send_logs(self, logs: list[dict[str, Any]]) -> None:
         if not self._plain_logs:
-            answer = await self.client.answer("POST", "/logs/", body_of(logs))
+            answer = await self.client.answer("POST", "/logs/", body_of(logs), repeats=0)
             if answer[0] != 422:
                 self.client.check(answer, "POST /logs/")
                 return
         plain = [{name: value for name, value in line.items() if name != "id"} for line in logs]
-        answer = await self.client.answer("POST", "/logs/", body_of(plain))
+        answer = await self.client.answer("POST", "/logs/", body_of(plain), repeats=0)
         self.client.check(answer, "POST /logs/")
         self._plain_logs = True  # a stock server: it knows no ids of lines
 
