@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ from autoloader.source import Dialect, Misfit, Rows, header, rows
 
 SAMPLE_ROWS = 10_000
 LONGEST_LINE = 2_000
+PARTIAL, STALE_SECONDS = ".partial", 24 * 3600.0
 ROW, FILE = "row", "file"
 REJECT_COLUMNS: Mapping[str, str] = {
     **columns.IDENTITY_COLUMNS,
@@ -138,6 +140,14 @@ def set_aside(identity: Identity, reason: str, folder: Path) -> Path:
     return published
 
 
+def sweep(folder: Path, older_than: float = STALE_SECONDS) -> int:
+    """Remove what loaders that were killed left half-written so many seconds ago; returns how many files."""
+    stale = [path for path in folder.glob(f".*{PARTIAL}") if time.time() - path.stat().st_mtime > older_than]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
+
+
 @dataclass(slots=True)
 class _Output:
     """A Parquet file that appears under its name only when it is whole, and only if it has rows."""
@@ -149,7 +159,7 @@ class _Output:
     _temporary: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self._temporary = self.final.with_name(f".{self.final.stem}-{uuid.uuid4().hex}.partial")
+        self._temporary = self.final.with_name(f".{self.final.stem}-{uuid.uuid4().hex}{PARTIAL}")
 
     def write(self, batch: pa.RecordBatch, numbers: pa.Array) -> None:
         if not batch.num_rows:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from autoloader.commit import Hooks
+from autoloader.convert import sweep
 from autoloader.identity import Identity
 from autoloader.lake import Target
 from autoloader.load import Outcome, Status, load_file, waiting
@@ -50,6 +51,8 @@ def ingest(
         lines = as_lines(preview(ingestion.files(), target))
         print("\n".join(lines))
         return "\n".join(lines)
+    for table in (target.table, target.rejects):
+        sweep(target.folder(table))
     found = waiting(ingestion.files(), target)
     size = sum(file.size for file in found)
     print(f"{ingestion.name}: {len(found)} files waiting, {readable(size)}")

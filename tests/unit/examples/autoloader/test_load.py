@@ -1,9 +1,11 @@
 """Each file once: identity in the rows, rejects with reasons, changed files aside, columns that come later."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from autoloader.convert import sweep
 from autoloader.errors import SettingsError
 from autoloader.identity import Identity, identify
 from autoloader.lake import Target
@@ -188,3 +190,15 @@ def test_the_identity_is_found_in_the_rows_when_data_files_were_merged(lake, fli
     assert set(lake_module.known(table)) == {str(lake.source.folder / name) for name in ("a.csv", "b.csv")}
     assert lake.load(lake.source.folder / "a.csv").status == Status.ALREADY
     assert len(lake.rows()) == 2
+
+
+def test_what_a_killed_loader_left_half_written_is_swept_away_after_a_day(lake, flights: Flights) -> None:
+    lake.load(lake.put("jan.csv", flights("1,UA,5")))
+    folder = lake.target.folder(lake.target.table)
+    old, young = folder / ".old.partial", folder / ".young.partial"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    assert sweep(folder) == 1
+    assert sorted(path.suffix for path in folder.iterdir()) == [".parquet", ".partial"]
+    assert young.exists()
