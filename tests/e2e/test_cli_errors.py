@@ -100,6 +100,22 @@ def test_a_port_in_use_names_the_address_and_the_remedy(place: Place) -> None:
     assert "--port" in line
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (
+            "mysql://localhost/x",
+            "--database-url: the given value is not allowed; it must be a URL starting with sqlite://",
+        ),
+        ("sqlite:////proc/no/such/folder/x.db", "Cannot use the database sqlite:////proc/no/such/folder/x.db"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_with_the_remedy(place: Place, url: str, words: str) -> None:
+    line = refusal(place.run("server", "start", "--port", "0", "--database-url", url, check=False))
+    assert words in line
+    assert "--database-url" in line
+
+
 def test_a_second_server_on_one_home_names_the_first(site: Place) -> None:
     line = refusal(site.run("server", "start", "--port", "0", check=False))
     assert "A server already runs on" in line

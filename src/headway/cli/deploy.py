@@ -12,7 +12,7 @@ import click
 from headway.cli.app import App
 from headway.cli.commands import Command
 from headway.cli.tables import block
-from headway.cli.values import pairs
+from headway.cli.values import NAME, pairs
 from headway.core.errors import EntrypointNotFound, NotFound, ParameterError, ScheduleError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Wanted:
 @click.command(cls=Command)
 @click.argument("entrypoint", metavar="FILE.py[:FLOW]")
 @click.option("--name", "-n", required=True, help="Name of the deployment.")
-@click.option("--pool", "-p", required=True, help="The work pool its runs wait in.")
+@click.option("--pool", "-p", required=True, type=NAME, help="The work pool its runs wait in.")
 @click.option("--work-queue", "-q", help="A queue of the pool; without it, `default`.")
 @click.option("--cron", help="Run at the times of a cron line, e.g. '0 6 * * *'.")
 @click.option("--timezone", help="IANA time zone of the schedule, e.g. Europe/Berlin; without it, UTC.")
@@ -183,6 +183,8 @@ def _parameters(flow: Flow[Any, Any], given: tuple[str, ...]) -> dict[str, Any]:
 
 def _tell(app: App, full: str, pool: WorkPool, before: Deployment | None, after: Deployment, waiting: int) -> None:
     """What was made, and what a move to another pool means for the runs that wait."""
+    from msgspec import to_builtins
+
     from headway.cli.deployment import deployment_words
 
     said = [f"{'Created' if before is None else 'Updated'} deployment '{full}'."]
@@ -196,8 +198,5 @@ def _tell(app: App, full: str, pool: WorkPool, before: Deployment | None, after:
             f"Moved from {old} to {place}: its {runs} moved too and wait there; what already runs goes on where it is."
         )
     said.append(f"Run it now with: headway deployment run {full}")
-    app.show(
-        {"deployment": after, "full_name": full, "work_pool_type": pool.type, "created": before is None,
-         "moved_runs": waiting if moved else 0},
-        "\n".join(said),
-    )  # fmt: skip
+    facts = {"full_name": full, "work_pool_type": pool.type, "created": before is None}
+    app.show({**to_builtins(after), **facts, "moved_runs": waiting if moved else 0}, "\n".join(said))

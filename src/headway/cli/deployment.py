@@ -11,7 +11,7 @@ from headway.cli.app import App
 from headway.cli.commands import Group
 from headway.cli.confirming import yes_option
 from headway.cli.tables import ago, block, when
-from headway.cli.values import pairs
+from headway.cli.values import NAME, pairs
 from headway.core.errors import Conflict
 from headway.wire.base import UNSET
 
@@ -115,7 +115,7 @@ def run(
 
 
 @group.command("ls")
-@click.option("--pool", "-p", help="Only those of this work pool.")
+@click.option("--pool", "-p", type=NAME, help="Only those of this work pool.")
 @click.pass_obj
 def list_deployments(app: App, pool: str | None) -> None:
     """All deployments."""

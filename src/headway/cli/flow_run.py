@@ -11,6 +11,7 @@ from headway.cli.app import App
 from headway.cli.commands import Group
 from headway.cli.flow_run_steering import STEERING
 from headway.cli.tables import ago, block
+from headway.cli.values import NAME
 from headway.core.nearest import nearest
 from headway.core.states import StateType
 
@@ -66,7 +67,7 @@ def _check_states(context: click.Context, _: click.Parameter, given: tuple[str, 
 @click.option("--state", "-s", "states", multiple=True, callback=_check_states, help="e.g. running, Late; repeatable.")
 @click.option("--flow", "-f", help="Only runs of this flow.")
 @click.option("--deployment", "-d", help="Only runs of this deployment.")
-@click.option("--pool", "-p", help="Only runs of this work pool.")
+@click.option("--pool", "-p", type=NAME, help="Only runs of this work pool.")
 @click.option("--limit", "-l", type=click.IntRange(1, 10_000), default=20, help="The newest so many (20).")
 @click.pass_obj
 def list_runs(

@@ -9,8 +9,11 @@ import click
 from headway.cli.app import App
 from headway.cli.commands import Group
 from headway.cli.tables import block
+from headway.core.errors import StoreError
 
 __all__ = ["group"]
+
+DATABASE_PACKAGES = ("psycopg", "psycopg2")
 
 
 @click.group(cls=Group)
@@ -25,8 +28,12 @@ def group() -> None:
 @click.pass_obj
 def start(app: App, host: str | None, port: int | None, database_url: str | None) -> None:
     """Run a server until it is told to stop. Its URL is printed once it answers."""
+    from headway.core.profiles import find_variable
+    from headway.core.settings import read_value
     from headway.server.main import serve, with_overrides
 
+    if database_url is not None:
+        database_url = read_value(find_variable("server.database_url"), database_url, "--database-url")
     settings = with_overrides(app.settings, host, port, database_url)
 
     def announce(url: str) -> None:
@@ -38,7 +45,15 @@ def start(app: App, host: str | None, port: int | None, database_url: str | None
         app.echo(f"API: {url}\nDocs: {base}/docs\nDatabase: {_shown(settings.database_url)}")
         app.echo(f"Use it from elsewhere with: headway config set api_url {url}")
 
-    serve(settings, announce)
+    try:
+        serve(settings, announce)
+    except ModuleNotFoundError as error:
+        if error.name not in DATABASE_PACKAGES:
+            raise
+        raise StoreError(
+            f"The database {_shown(settings.database_url)} needs the package '{error.name}', which is not installed. "
+            f"Install it with: pip install {error.name}"
+        ) from error
 
 
 def _shown(url: str) -> str:

@@ -10,7 +10,23 @@ from uuid import UUID
 
 import click
 
-__all__ = ["as_uuid", "json_argument", "pairs"]
+__all__ = ["NAME", "as_uuid", "json_argument", "pairs"]
+
+
+class NameType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
+    """The name of a pool, queue or worker: part of a URL, so some characters are not in it."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if not text.strip() or set(text) & set(FORBIDDEN):
+            self.fail(f"'{text}' cannot be a name: it must not be empty or contain {' '.join(FORBIDDEN)}", param, ctx)
+        return text
+
+
+FORBIDDEN = "/%&><?#"
+NAME = NameType()
 
 
 def pairs(given: Iterable[str], option: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:

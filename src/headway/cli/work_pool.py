@@ -10,7 +10,7 @@ from headway.cli.app import App
 from headway.cli.commands import Group
 from headway.cli.confirming import yes_option
 from headway.cli.tables import ago, block
-from headway.cli.values import json_argument, pairs
+from headway.cli.values import NAME, json_argument, pairs
 
 if TYPE_CHECKING:
     from headway.client.sync import SyncClient
@@ -25,7 +25,7 @@ def group() -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.option("--type", "-t", "type_", required=True, help="Infrastructure type; `headway worker-type ls` lists them.")
 @click.option("--base-job-template", metavar="FILE|JSON", help=TEMPLATE_HELP)
 @click.option("--concurrency-limit", type=click.IntRange(min=0), help="Runs at once, at most.")
@@ -118,7 +118,7 @@ def concurrency(thing: Any) -> str:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.pass_obj
 def inspect(app: App, name: str) -> None:
     """Everything about a pool: type, limits, queues, workers, and the values of its template."""
@@ -157,7 +157,7 @@ def _short(value: Any) -> str:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.option("--type", "-t", "type_", help="Refused unless it is the pool's own: a type never changes.")
 @click.option("--base-job-template", metavar="FILE|JSON", help=TEMPLATE_HELP)
 @click.option("--concurrency-limit", type=click.IntRange(min=0), help="Runs at once, at most.")
@@ -193,7 +193,7 @@ def _change(app: App, name: str, said: str, **changes: Any) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.pass_obj
 def pause(app: App, name: str) -> None:
     """Start nothing from this pool until it is resumed; what runs goes on."""
@@ -201,7 +201,7 @@ def pause(app: App, name: str) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.pass_obj
 def resume(app: App, name: str) -> None:
     """Start runs from this pool again."""
@@ -209,7 +209,7 @@ def resume(app: App, name: str) -> None:
 
 
 @group.command("set-concurrency-limit")
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.argument("limit", type=click.IntRange(min=0))
 @click.pass_obj
 def set_concurrency_limit(app: App, name: str, limit: int) -> None:
@@ -218,7 +218,7 @@ def set_concurrency_limit(app: App, name: str, limit: int) -> None:
 
 
 @group.command("clear-concurrency-limit")
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.pass_obj
 def clear_concurrency_limit(app: App, name: str) -> None:
     """Take the pool's limit away."""
@@ -226,7 +226,7 @@ def clear_concurrency_limit(app: App, name: str) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.option("--force", is_flag=True, help="Cancel its waiting and running runs first.")
 @yes_option
 @click.pass_obj
@@ -241,7 +241,7 @@ def delete(app: App, name: str, force: bool) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.option(
     "--job-variable", "-j", "job_variables", multiple=True, metavar="KEY=VALUE", help="As a run would set it."
 )

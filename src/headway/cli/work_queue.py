@@ -10,12 +10,13 @@ from headway.cli.app import App
 from headway.cli.commands import Group
 from headway.cli.confirming import yes_option
 from headway.cli.tables import ago, block
+from headway.cli.values import NAME
 from headway.cli.work_pool import concurrency
 from headway.core.errors import Conflict
 
 __all__ = ["group"]
 
-pool_option = click.option("--pool", "-p", required=True, help="The pool the queue is in.")
+pool_option = click.option("--pool", "-p", required=True, type=NAME, help="The pool the queue is in.")
 
 
 @click.group(cls=Group)
@@ -24,7 +25,7 @@ def group() -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @pool_option
 @click.option("--priority", type=click.IntRange(min=0), help="1 is served before 2, and 0 before 1.")
 @click.option("--limit", type=click.IntRange(min=0), help="Runs of this queue at once, at most.")
@@ -72,7 +73,7 @@ def list_queues(app: App, pool: str) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @pool_option
 @click.pass_obj
 def inspect(app: App, name: str, pool: str) -> None:
@@ -93,12 +94,12 @@ def inspect(app: App, name: str, pool: str) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @pool_option
 @click.option("--priority", type=click.IntRange(min=0), help="1 is served before 2, and 0 before 1.")
 @click.option("--limit", type=click.IntRange(min=0), help="Runs of this queue at once, at most.")
 @click.option("--description", help="What it is for.")
-@click.option("--name", "new_name", help="Another name.")
+@click.option("--name", "new_name", type=NAME, help="Another name.")
 @click.pass_obj
 def update(
     app: App,
@@ -127,7 +128,7 @@ def _change(app: App, name: str, pool: str, said: str, changes: dict[str, Any]) 
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @pool_option
 @click.pass_obj
 def pause(app: App, name: str, pool: str) -> None:
@@ -136,7 +137,7 @@ def pause(app: App, name: str, pool: str) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @pool_option
 @click.pass_obj
 def resume(app: App, name: str, pool: str) -> None:
@@ -145,7 +146,7 @@ def resume(app: App, name: str, pool: str) -> None:
 
 
 @group.command("set-concurrency-limit")
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.argument("limit", type=click.IntRange(min=0))
 @pool_option
 @click.pass_obj
@@ -155,7 +156,7 @@ def set_concurrency_limit(app: App, name: str, limit: int, pool: str) -> None:
 
 
 @group.command("clear-concurrency-limit")
-@click.argument("name")
+@click.argument("name", type=NAME)
 @pool_option
 @click.pass_obj
 def clear_concurrency_limit(app: App, name: str, pool: str) -> None:
@@ -164,7 +165,7 @@ def clear_concurrency_limit(app: App, name: str, pool: str) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @pool_option
 @yes_option
 @click.pass_obj

@@ -9,6 +9,7 @@ import click
 from headway.cli.app import App
 from headway.cli.commands import Group
 from headway.cli.tables import ago, cell
+from headway.cli.values import NAME
 
 __all__ = ["group"]
 
@@ -19,11 +20,11 @@ def group() -> None:
 
 
 @group.command()
-@click.option("--pool", "-p", required=True, help="The pool to serve.")
+@click.option("--pool", "-p", required=True, type=NAME, help="The pool to serve.")
 @click.option("--type", "-t", "type_", help="Infrastructure type; without it, the pool's.")
-@click.option("--work-queue", "-q", "work_queues", multiple=True, help="Serve only this queue; can be repeated.")
+@click.option("--work-queue", "-q", "work_queues", multiple=True, type=NAME, help="Serve only this queue; repeatable.")
 @click.option("--limit", "-l", type=click.IntRange(min=1), help="Runs at once, at most.")
-@click.option("--name", "-n", help="Name of the worker; without it, one is made up.")
+@click.option("--name", "-n", type=NAME, help="Name of the worker; without it, one is made up.")
 @click.option("--run-once", is_flag=True, help="Run what waits now, then stop.")
 @click.pass_obj
 def start(
@@ -44,7 +45,7 @@ def start(
 
 
 @group.command("ls")
-@click.option("--pool", "-p", required=True, help="The pool they serve.")
+@click.option("--pool", "-p", required=True, type=NAME, help="The pool they serve.")
 @click.pass_obj
 def list_workers(app: App, pool: str) -> None:
     """The workers of a pool, last heard first."""

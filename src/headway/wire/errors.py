@@ -62,6 +62,8 @@ def fault_of(error: Exception, within: tuple[str | int, ...] = ("body",)) -> Fau
         return Fault(loc=[*loc, name], msg=message, type="extra_forbidden")
     if missing := MISSING.search(what):
         return Fault(loc=[*loc, missing["name"]], msg="Field required", type="missing")
+    if "matching regex" in what:  # the one pattern there is: base.Name
+        what = "A name must not be empty or contain / % & > <"
     return Fault(loc=loc, msg=what)
 
 

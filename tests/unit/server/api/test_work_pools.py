@@ -145,6 +145,13 @@ def test_an_empty_pool_is_deleted_with_its_queues(asker) -> None:
     assert asker.get(f"/work_queues/{made['default_queue_id']}").status == 404
 
 
+def test_a_name_that_cannot_be_part_of_a_url_is_refused(asker) -> None:
+    refused = asker.post("/work_pools/", {"name": "a/b", "type": "process"})
+    fault = refused.body["exception_detail"][0]
+    assert (refused.status, fault["loc"]) == (422, ["body", "name"])
+    assert fault["msg"] == "A name must not be empty or contain / % & > <"
+
+
 def test_unknown_fields_are_refused_by_name(asker) -> None:
     refused = asker.post("/work_pools/", {"name": "p", "type": "process", "concurency_limit": 3})
     assert refused.status == 422
