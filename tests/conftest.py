@@ -1,8 +1,13 @@
-"""Shared by all tests: what a test notes with `record_property("note", …)` is shown at the end of the run."""
+"""Shared by all tests: `--live` compares with a real reference server, installed on first use (CI always does);
+what a test notes with `record_property("note", …)` is shown at the end of the run."""
 
 from __future__ import annotations
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--live", action="store_true", default=False, help="compare with a live reference server")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
