@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
+from headway.core.states import StateType
 
 if TYPE_CHECKING:
     from headway.sdk.session import Session
@@ -61,15 +62,24 @@ class Fence:
 
 
 class Lease:
-    """Renews the lease of a root run from its first RUNNING until `stop`."""
+    """Renews the lease of a root run from its first RUNNING until `stop`.
+
+    `on_lost` and `on_cancelling` (for a run that no worker watches) are called on the session's thread.
+    """
 
     def __init__(
-        self, session: Session, flow_run_id: UUID, fence: Fence, on_lost: Callable[[str], None] | None = None
+        self,
+        session: Session,
+        flow_run_id: UUID,
+        fence: Fence,
+        on_lost: Callable[[str], None] | None = None,
+        on_cancelling: Callable[[], None] | None = None,
     ) -> None:
         self._session = session
         self._flow_run_id = flow_run_id
         self._fence = fence
         self._on_lost = on_lost
+        self._on_cancelling = on_cancelling
         self._task: concurrent.futures.Future[None] | None = None
 
     def start(self) -> None:
@@ -97,6 +107,14 @@ class Lease:
             if status in (409, 410):
                 self._lost(content)
                 return
+            if self._on_cancelling is not None:  # nobody else watches this run
+                await self._look(self._on_cancelling)
+
+    async def _look(self, on_cancelling: Callable[[], None]) -> None:
+        with suppress(HeadwayError):
+            run = await self._session.client.read_flow_run(self._flow_run_id)
+            if run.state_type is StateType.CANCELLING:
+                on_cancelling()
 
     def _lost(self, content: bytes) -> None:
         reason = content.decode(errors="replace")[:300]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from headway.core.errors import AbortedTransition, HeadwayError
+from headway.core.errors import AbortedTransition, CancelledRun, HeadwayError
 from headway.core.states import StateType
 from headway.sdk import retries
 from headway.sdk.context import FLOW, FlowRunContext
@@ -17,6 +18,7 @@ from headway.sdk.effects import Call, Engine, Remote, Sleep, WaitFor
 from headway.sdk.fence import Lease
 from headway.sdk.futures import wait
 from headway.sdk.hook_calls import run_hooks
+from headway.sdk.interruption import Interruption
 from headway.sdk.logs import RunLogger, flow_logger
 from headway.sdk.proposals import Moved, propose
 from headway.sdk.results import ResultStore
@@ -62,10 +64,12 @@ class FlowExecution:
         lease: Lease | None = None,
         started: State | None = None,
         on_overrun: Callable[[State], None] | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         self.flow = flow
         self.already_started = started
         self.on_overrun = on_overrun
+        self.interruption = interruption or Interruption()
         self.session = session
         self.lease = lease
         settings = session.settings
@@ -108,7 +112,7 @@ class FlowExecution:
             self._started(started)
             yield from run_hooks(self.flow.hooks("on_running"), self.flow, self.run_facts, started, self)
             ended = yield from self._try()
-            if ended.is_paused():
+            if ended.is_paused() or self.interruption.reason is not None:
                 return ended
             yield from self._prepare_retry(ended)
             if self.context.parent is None:  # whoever sees the final state finds the task runs and logs too
@@ -130,13 +134,13 @@ class FlowExecution:
         self.context.runner = self.flow.new_runner()
         if self.context.runner is not None:
             self.context.runner.start()
-        abandon = False
+        abandon, began = False, time.monotonic()
         try:
             values = self.context.parameters
             if self.flow.validate_parameters:
                 values = self.context.parameters = self.flow.parameters.check(values)
             arguments, named = self.flow.parameters.call(values)
-            with self._watched():
+            with self._watched(), self.interruption.watched(is_async=self.flow.is_async):
                 value = yield Call(self.flow.fn, arguments, named, self.flow.timeout_seconds)
             futures = pending_futures(value)
             if futures:
@@ -145,13 +149,17 @@ class FlowExecution:
         except PauseRequested as suspended:
             return suspended.state
         except Exception as error:
-            abandon = isinstance(error, TimeoutError)
+            abandon = self._out_of_time(error, began)
+            if abandon:
+                self.interruption.kill_started()
             state = from_exception(error, "Flow run encountered an exception")
             self._tell(state)
             return state
         except BaseException as error:
             abandon = True
             yield from self._interrupted(error)
+            if self.interruption.reason is not None:
+                return from_exception(CancelledRun(self.interruption.reason), "")
             raise
         finally:
             runner, self.context.runner = self.context.runner, None
@@ -159,6 +167,11 @@ class FlowExecution:
                 self._abandon()
             if runner is not None:
                 yield WaitFor(lambda: runner.stop(abandon=abandon))
+
+    def _out_of_time(self, error: Exception, began: float) -> bool:
+        """Whether it is this flow's own limit that has passed, not one of a task or a library."""
+        limit = self.flow.timeout_seconds
+        return isinstance(error, RunTimeout) and limit is not None and time.monotonic() - began >= limit
 
     def _abandon(self) -> None:
         """Close the records of task runs that nobody waits for any more."""
@@ -189,24 +202,24 @@ class FlowExecution:
             return
         crashed = from_exception(error, "Flow run was interrupted")
         try:
-            if getattr(error, "from_outside", False):
-                yield from self._ended_from_outside(crashed)
-                return
-            self.log.error("Crash detected! %s", crashed.message)
-            answered = yield from self._propose(crashed, patience=10.0)
-            yield from self._finish(answered)
+            yield from self._record_interruption(error, crashed)
         except HeadwayError as failure:
             self.log.error("The end of the run could not be recorded: %s", failure)
 
-    def _ended_from_outside(self, crashed: State) -> Engine[None]:
-        """A signal: if a cancellation is behind it the run is CANCELLED, else whoever sent it says what it means."""
+    def _record_interruption(self, error: BaseException, crashed: State) -> Engine[None]:
+        """CANCELLED if a cancellation is behind it. Else CRASHED, which whoever sent a signal says himself."""
+        if self.interruption.lost:
+            return
         run = yield Remote(self.session.portal, self.session.client.read_flow_run(self.context.run.id))
         if run.state_type is StateType.CANCELLING:
             state = State(StateType.CANCELLED, None, "The run was cancelled.")
             yield from self._finish((yield from self._propose(state, patience=5.0)))
             return
         self.log.error("Crash detected! %s", crashed.message)
-        yield from run_hooks(self.flow.hooks("on_crashed"), self.flow, self.run_facts, crashed, self)
+        if getattr(error, "from_outside", False):
+            yield from run_hooks(self.flow.hooks("on_crashed"), self.flow, self.run_facts, crashed, self)
+            return
+        yield from self._finish((yield from self._propose(crashed, patience=10.0)))
 
     def _keep(self, state: State) -> State:
         if state.is_completed() and self.persist:

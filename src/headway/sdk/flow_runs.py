@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headway.core.ids import new_id
-from headway.core.settings import Settings
 from headway.sdk.context import FLOW, TAGS, TASK, FlowRunContext
 from headway.sdk.effects import Engine, Remote, WaitFor, adrive, drive
 from headway.sdk.fence import Fence, Lease
 from headway.sdk.flow_engine import FlowExecution
 from headway.sdk.futures import depends_on, resolve, wait
+from headway.sdk.interruption import Interruption
 from headway.sdk.logs import CAPTURE
 from headway.sdk.names import run_name
 from headway.sdk.parameters import json_form
@@ -25,7 +25,7 @@ from headway.wire.states import StateCreate, StateType
 if TYPE_CHECKING:
     from headway.sdk.flows import Flow
 
-__all__ = ["call_flow", "policy_of", "start_existing"]
+__all__ = ["call_flow", "policy_of"]
 
 
 def call_flow(flow: Flow[Any, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
@@ -58,35 +58,28 @@ def in_session(
     find_run: Callable[[], Coroutine[Any, Any, FlowRun]],
     fence: Fence,
     parameters: dict[str, Any],
-    *,
-    console: bool = True,
 ) -> Engine[State]:
     """A root run from opening its session to the delivery of its last record."""
     yield WaitFor(session.open)
-    CAPTURE.start(level=session.settings.log_level, console=console)
+    CAPTURE.start(level=session.settings.log_level, console=True)
     try:
         run = yield Remote(session.portal, find_run())
-        lease = Lease(session, run.id, fence)
+        interruption = Interruption()
+        lease = Lease(
+            session,
+            run.id,
+            fence,
+            on_lost=lambda reason: interruption.request(reason, lost=True),
+            on_cancelling=lambda: interruption.request("The run was cancelled."),
+        )
         try:
-            execution = FlowExecution(flow, run, session, parameters, lease=lease)
+            execution = FlowExecution(flow, run, session, parameters, lease=lease, interruption=interruption)
             return (yield from execution.run())
         finally:
             lease.stop()
     finally:
         CAPTURE.stop()
         yield WaitFor(session.close)
-
-
-def start_existing(
-    flow: Flow[Any, Any], run: FlowRun, fence: Fence, settings: Settings, parameters: dict[str, Any]
-) -> Engine[State]:
-    """Execute a run that the server knows already; what the engine's process does."""
-    session = Session(settings, headers=fence.headers)
-
-    async def known() -> FlowRun:
-        return run
-
-    return in_session(session, flow, known, fence, parameters, console=False)
 
 
 def _subflow(

@@ -93,13 +93,17 @@ def _close_session(session: Session) -> None:
     session.close()
 
 
-def submit_task(task: Task[Any, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> TaskFuture[Any]:
-    """Start a task run in the flow's runner as soon as what it depends on has ended."""
+def submit_task(task: Task[Any, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    """Start a task run in the flow's runner as soon as what it depends on has ended; its future.
+
+    With `return_state=True` its final state, after waiting for it.
+    """
     given, wait_for, return_state = _split(named)
     parameters = task.parameters.bind(arguments, given)
     future = _submit(task, parameters, wait_for)
     if return_state:
         future.wait()
+        return future.state
     return future
 
 

@@ -151,7 +151,8 @@ class Task(Generic[P, R]):
         """Run the task in the flow's task runner; returns a future at once."""
         from headway.sdk.task_runs import submit_task  # the engine is loaded by the first run
 
-        return submit_task(self, args, kwargs)
+        future: TaskFuture[Any] = submit_task(self, args, kwargs)
+        return future
 
     def map(self, *args: Any, **kwargs: Any) -> TaskFutureList[Any]:
         """One task run per element of the iterables given (all of one length).

@@ -251,7 +251,7 @@ def cancels():
     assert state_name(project, id) == "Cancelled"
     assert (project.folder / "hooked").read_text() == "Cancelled"
     (task_run,) = project.history.task_runs(id, 1)
-    assert task_run.state_name == "Crashed"
+    assert task_run.state_name in ("Crashed", "Cancelled")
 
 
 @pytest.fixture
@@ -283,6 +283,83 @@ def test_an_engine_that_was_given_up_ends_with_all_it_started(impatient: Project
     assert "belongs to another process now" in engine.err
     child = int((project.folder / "child").read_text())
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", 10)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_script_whose_run_is_cancelled_stops_with_what_it_started(
+    history: Any, unique: Unique, tmp_path: Path, kind: str
+) -> None:
+    call = "hangs()" if kind == "sync" else "asyncio.run(hangs_too())"
+    path = tmp_path / "script.py"
+    path.write_text(f"""
+import asyncio, subprocess, sys, time
+from headway import flow, task
+from headway.core.errors import CancelledRun
+@task
+def sleeps():
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print("asleep", flush=True)
+    time.sleep(600)
+@flow(name={unique("hangs")!r})
+def hangs():
+    sleeps()
+@flow(name={unique("hangs")!r})
+async def hangs_too():
+    future = sleeps.submit()
+    await future
+try:
+    {call}
+except CancelledRun as error:
+    print(error)
+""")
+    script = subprocess.Popen(
+        [sys.executable, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "HEADWAY_SERVER_LEASE_RENEW_SECONDS": "0.2"},
+    )
+    try:
+        assert script.stdout is not None
+        assert script.stdout.readline() == "asleep\n"
+        (child,) = psutil.Process(script.pid).children()
+        history.client.set_flow_run_state(history.run(unique("hangs")).id, StateCreate(type=StateType.CANCELLING))
+        out, _ = script.communicate(timeout=30)
+    finally:
+        script.kill()
+        script.wait()
+    assert (script.returncode, out) == (0, "The run was cancelled.\n")
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    run = history.run(unique("hangs"))
+    assert run.state_name == "Cancelled"
+    (task_run,) = history.task_runs(run.id, 1)
+    assert task_run.state_name in ("Crashed", "Cancelled")
+
+
+def test_a_script_with_a_sync_flow_over_its_limit_ends(history: Any, unique: Unique, tmp_path: Path) -> None:
+    path = tmp_path / "slow.py"
+    path.write_text(f"""
+import subprocess, sys, time
+from headway import flow, task
+@task
+def sleeps():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(child.pid, flush=True)
+    time.sleep(600)
+@flow(name={unique("slow")!r}, timeout_seconds=1)
+def slow():
+    sleeps.submit().result()
+slow()
+""")
+    script = subprocess.Popen(
+        [sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    assert script.stdout is not None
+    child = int(script.stdout.readline())
+    _, err = script.communicate(timeout=30)
+    assert script.returncode == 1
+    assert "exceeded its time limit of 1 second(s)" in err
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert history.run(unique("slow")).state_name == "TimedOut"
 
 
 def test_flow_retries_happen_within_the_process(project: Project, unique: Unique) -> None:
