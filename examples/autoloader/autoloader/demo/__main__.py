@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started has been stopped.", file=sys.stderr)
         return 130
-    except (AutoloaderError, HeadwayError, OSError) as error:
+    except (AutoloaderError, HeadwayError, OSError, subprocess.SubprocessError) as error:
         print(f"\nThe demo failed: {error}\nIts files are in {folder}.", file=sys.stderr)
         return 1
     seconds = time.monotonic() - started

@@ -51,7 +51,7 @@ retry_delay_seconds = 1
 EXTRA: Final = {
     "winter": 'entrypoint = "autoloader.demo.flows:autoload"\n',
     "spring": 'entrypoint = "autoloader.demo.flows:autoload"\n',
-    "autumn": "rest_seconds = 1\n",
+    "autumn": "rest_seconds = 0.5\n",
 }
 VICTIM: Final = "flights-autumn"
 PREVIEW: Final = "preview"
@@ -104,7 +104,6 @@ class Story:
                 say(line)
             self.workers(settings, programs)
             runs = self.trigger(settings, service)
-            self.crash(settings, client, runs[VICTIM].run)
             ended = {name: self.ended(client, triggered.run) for name, triggered in runs.items()}
             self.report(client, ended)
         self.rejects(settings)
@@ -121,21 +120,28 @@ class Story:
         say("workers: " + ", ".join(f"{program.name} (pid {program.process.pid})" for program in started))
 
     def trigger(self, settings: Settings, service: Service) -> dict[str, Triggered]:
+        """Start every ingestion and a preview; the run that is to be killed goes first and is killed at once."""
         heading(f"Routing: above {settings.threshold} waiting, a load goes to the large pool")
-        runs = {PREVIEW: service.trigger("flights-winter", Trigger.PREVIEW)}
-        for ingestion in reversed(settings.ingestion):  # the one to be killed first: it takes longest
-            runs[ingestion.name] = service.trigger(ingestion.name, Trigger.SCHEDULE)
-        for name, triggered in runs.items():
-            place = triggered.place
-            files = f"{triggered.files} files"
-            say(f"{name:<15} {files:>8}  {place.reason:<23} -> {place.pool}/{place.queue}")
+        runs = {VICTIM: self.triggered(service, VICTIM, Trigger.SCHEDULE)}
+        killed = self.kill(settings, service.client, runs[VICTIM].run)
+        runs[PREVIEW] = self.triggered(service, "flights-winter", Trigger.PREVIEW)
+        for ingestion in settings.ingestion:
+            if ingestion.name != VICTIM:
+                runs[ingestion.name] = self.triggered(service, ingestion.name, Trigger.SCHEDULE)
         moved = sum(found.files for found in runs.values() if found.place.pool == settings.large.name)
         self.expect(moved >= 2, f"only {moved} months went to the large pool")
+        heading("Crash and recovery")
+        say(killed)
         return runs
 
-    def crash(self, settings: Settings, client: SyncClient, victim: FlowRun) -> None:
-        """Kill one run's process from outside once it has committed one file and not yet all."""
-        heading(f"Crash: {VICTIM} is killed from outside")
+    def triggered(self, service: Service, name: str, trigger: Trigger) -> Triggered:
+        done = service.trigger(name, trigger)
+        place = done.place
+        say(f"{name:<15} {done.files} files  {place.reason:<23} -> {place.pool}/{place.queue}")
+        return done
+
+    def kill(self, settings: Settings, client: SyncClient, victim: FlowRun) -> str:
+        """Kill one run's process from outside once it has committed one file and not yet all; says what was done."""
         ingestion = settings.named(VICTIM)
         target = lake.Target(Path(settings.warehouse), ingestion.table)
         paths = {canonical(path) for path in candidates(ingestion.files())}
@@ -155,8 +161,8 @@ class Story:
         pid = int(running.infrastructure_pid.rpartition(":")[2])
         os.kill(pid, signal.SIGKILL)
         done = committed()
-        say(f"kill -9 {pid} with {len(done)} of {len(paths)} files committed ({names(done)})")
         self.expect(0 < len(done) < len(paths), f"{len(done)} of {len(paths)} files were committed at the kill")
+        return f"{VICTIM}: kill -9 {pid} with {len(done)} of {len(paths)} files committed ({names(done)})"
 
     def ended(self, client: SyncClient, run: FlowRun) -> FlowRun:
         def look() -> FlowRun | None:
