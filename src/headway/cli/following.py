@@ -23,7 +23,7 @@ __all__ = ["LogReader", "exit_code", "follow_logs", "level_name", "log_text", "w
 
 T = TypeVar("T")
 POLL_SECONDS = 0.5
-STILL_SECONDS = 15.0
+STILL_SECONDS = 5.0
 """After this long without news a person is told that the wait goes on."""
 OVERLAP = timedelta(seconds=10)
 """Lines may arrive late and out of order: so far back the log is read again."""

@@ -171,12 +171,17 @@ class WorkPoolService:
         if self._canceller is None:
             return
         message = f"Work pool '{pool['name']}' was deleted."
-        for id, _ in await self._store.live_runs(pool["id"]):
-            await self._canceller.cancel(id, message, force=False)
+        asked: set[UUID] = set()
         for _ in range(_CANCEL_CHECKS):  # workers get the time to stop what runs
-            if not await self._store.live_runs(pool["id"]):
+            living = [id for id, _ in await self._store.live_runs(pool["id"])]
+            if not living:
                 return
-            await asyncio.sleep(_CANCEL_PAUSE)
+            new = [id for id in living if id not in asked]  # schedules go on meanwhile
+            for id in new:
+                await self._canceller.cancel(id, message, force=False)
+            asked.update(new)
+            if not new:
+                await asyncio.sleep(_CANCEL_PAUSE)
         for id, _ in await self._store.live_runs(pool["id"]):
             await self._canceller.cancel(id, message, force=True)
 
