@@ -24,6 +24,7 @@ from headway.wire.flow_runs import (
     ResumeFlowRun,
 )
 from headway.wire.states import OrchestrationResult, SetState, State, StateCreate
+from headway.wire.workers import EngineOrders
 
 __all__ = ["FlowRunCalls"]
 
@@ -79,9 +80,12 @@ class FlowRunCalls(Caller):
         """Why a run does not run (DESIGN §3)."""
         return await self.call("GET", f"/flow_runs/{flow_run_id}/explain", reply=Explanation)
 
-    async def renew_flow_run_lease(self, flow_run_id: UUID) -> None:
-        """The engine's renewal; raises FencedError (409) or LeaseLostError (410)."""
-        await self.call("POST", f"/flow_runs/{flow_run_id}/lease/renew")
+    async def renew_flow_run_lease(self, flow_run_id: UUID) -> list[UUID]:
+        """The engine's renewal; the runs it is to end. Raises FencedError (409) or LeaseLostError (410)."""
+        path = f"/flow_runs/{flow_run_id}/lease/renew"
+        status, _, content = answer = await self.answer("POST", path)
+        self.check(answer, f"POST {path}")
+        return msgspec.json.decode(content, type=EngineOrders).stop if status == 200 else []
 
     async def create_flow_run_input(self, flow_run_id: UUID, key: str, value: Any, sender: str | None = None) -> None:
         """Keep `value` as JSON under `key`."""

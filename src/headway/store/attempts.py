@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Column, Connection, and_, bindparam, func, or_, select, union_all, update
 
 from headway.core.errors import LeaseLostError, NotFound
 from headway.core.rules.commands import EndAttempt, Ending
@@ -40,8 +40,8 @@ class AttemptStore:
     ) -> Renewed:
         return await self.database.write(_renew, pool, worker_id, held, now, grace, terms)
 
-    async def renew_engine(self, run_id: UUID, caller: Caller, now: datetime, terms: Terms) -> None:
-        await self.database.write(_renew_engine, run_id, caller, now, terms)
+    async def renew_engine(self, run_id: UUID, caller: Caller, now: datetime, grace: float, terms: Terms) -> list[UUID]:
+        return await self.database.write(_renew_engine, run_id, caller, now, grace, terms)
 
     async def outcome(self, run_id: UUID, number: int) -> Outcome | None:
         return await self.database.read(_outcome, run_id, number)
@@ -196,7 +196,9 @@ def adopt(
 # --- engines ---
 
 
-def _renew_engine(connection: Connection, run_id: UUID, caller: Caller, now: datetime, terms: Terms) -> None:
+def _renew_engine(
+    connection: Connection, run_id: UUID, caller: Caller, now: datetime, grace: float, terms: Terms
+) -> list[UUID]:
     world = load_runs(connection, [run_id])
     if run_id not in world.runs:
         raise NotFound(f"There is no flow run {run_id}.")
@@ -208,6 +210,25 @@ def _renew_engine(connection: Connection, run_id: UUID, caller: Caller, now: dat
     mine = and_(attempt.c.flow_run_id == owner, attempt.c.number == held.number)
     until = now + timedelta(seconds=terms.lease_ttl)
     connection.execute(update(attempt).where(mine).values(lease_end=until, started=held.started or now))
+    return _to_end(connection, owner, now - timedelta(seconds=grace))
+
+
+def _to_end(connection: Connection, owner: UUID, over: datetime) -> list[UUID]:
+    """What an engine must stop: cancelled runs of its own, and a root that others ended and that it outstays."""
+    ended = select(flow_run.c.id).where(
+        flow_run.c.id == owner,
+        flow_run.c.state_type.in_(("CANCELLED", "CRASHED")),
+        flow_run.c.state_timestamp <= over,
+    )
+    cancelling = (
+        select(flow_run.c.id)
+        .join(live_run, live_run.c.flow_run_id == flow_run.c.id)
+        .where(
+            live_run.c.state_type == "CANCELLING",
+            or_(flow_run.c.id == owner, flow_run.c.root_flow_run_id == owner),
+        )
+    )
+    return list(connection.execute(union_all(ended, cancelling)).scalars())
 
 
 def _outcome(connection: Connection, run_id: UUID, number: int) -> Outcome | None:

@@ -447,8 +447,11 @@ class Attempts(Protocol):
         self, pool: str, worker_id: UUID, held: Sequence[Held], now: datetime, grace: float, terms: Terms
     ) -> Renewed: ...
 
-    async def renew_engine(self, run_id: UUID, caller: Caller, now: datetime, terms: Terms) -> None:
-        """Raises FencedError (409) or LeaseLostError (410) for an engine that must stop."""
+    async def renew_engine(self, run_id: UUID, caller: Caller, now: datetime, grace: float, terms: Terms) -> list[UUID]:
+        """The runs of this engine that are to end: its root, or inline subflows, that were cancelled.
+
+        Raises FencedError (409) or LeaseLostError (410) for an engine that must stop.
+        """
         ...
 
     async def outcome(self, run_id: UUID, number: int) -> Outcome | None:

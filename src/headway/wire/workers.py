@@ -26,6 +26,7 @@ __all__ = [
     "Claim",
     "ClaimReply",
     "ClaimRequest",
+    "EngineOrders",
     "LostAttempt",
     "RenewReply",
     "RenewRequest",
@@ -181,6 +182,12 @@ class RenewReply(Reply):
     lost: list[LostAttempt] = msgspec.field(default_factory=list)
     stop: list[StopOrder] = msgspec.field(default_factory=list)
     adopt: list[Adoption] = msgspec.field(default_factory=list)
+
+
+class EngineOrders(Reply):
+    """An engine's runs that are to end: its own, or flows that it runs inline. Answers a lease renewal."""
+
+    stop: list[UUID] = msgspec.field(default_factory=list)
 
 
 class AttemptEvent(StrEnum):

@@ -7,7 +7,7 @@ from uuid import UUID
 from headway.server.api.routing import Caller, Route
 from headway.server.api.transitions import fence_of
 from headway.server.services.attempts import AttemptService
-from headway.wire.workers import AttemptReport, AttemptReportReply, RenewReply, RenewRequest
+from headway.wire.workers import AttemptReport, AttemptReportReply, EngineOrders, RenewReply, RenewRequest
 
 
 def routes(attempts: AttemptService) -> list[Route]:
@@ -19,12 +19,13 @@ def routes(attempts: AttemptService) -> list[Route]:
         """How an attempt began or ended; repeating a report is safe."""
         return await attempts.report(id, number, body)
 
-    async def renew_lease(id: UUID, caller: Caller) -> None:
-        """An engine renews its lease; 409 if another process owns the attempt, 410 if it has ended."""
-        await attempts.renew_engine(id, fence_of(caller))
+    async def renew_lease(id: UUID, caller: Caller) -> EngineOrders | None:
+        """An engine renews its lease: 204, or 200 with what it is to end. 409 if another process owns the
+        attempt, 410 if it has ended."""
+        return await attempts.renew_engine(id, fence_of(caller))
 
     return [
         Route("POST", "/work_pools/{name}/renew", renew, tag="Workers"),
         Route("POST", "/flow_runs/{id}/attempts/{number}/report", report, tag="Workers"),
-        Route("POST", "/flow_runs/{id}/lease/renew", renew_lease, 204, "Workers"),
+        Route("POST", "/flow_runs/{id}/lease/renew", renew_lease, tag="Workers"),
     ]

@@ -13,7 +13,7 @@ from headway.server.services.claims import adoptions, stop_orders
 from headway.server.services.transitions import Transitions, terms_of
 from headway.store.protocols import Attempts
 from headway.wire.states import State
-from headway.wire.workers import AttemptReport, AttemptReportReply, LostAttempt, RenewReply, RenewRequest
+from headway.wire.workers import AttemptReport, AttemptReportReply, EngineOrders, LostAttempt, RenewReply, RenewRequest
 
 __all__ = ["AttemptService"]
 
@@ -41,9 +41,13 @@ class AttemptService:
             adopt=adoptions(renewed.adopt),
         )
 
-    async def renew_engine(self, run_id: UUID, caller: Caller) -> None:
-        """An engine renews the lease of its run, or of its root. Raises FencedError, LeaseLostError."""
-        await self._store.renew_engine(run_id, caller, self._clock.now(), self._terms)
+    async def renew_engine(self, run_id: UUID, caller: Caller) -> EngineOrders | None:
+        """An engine renews the lease of its run, or of its root; what it is to end, if anything.
+
+        Raises FencedError, LeaseLostError.
+        """
+        ending = await self._store.renew_engine(run_id, caller, self._clock.now(), self._grace, self._terms)
+        return EngineOrders(stop=ending) if ending else None
 
     async def report(self, run_id: UUID, number: int, body: AttemptReport) -> AttemptReportReply:
         """What the report made of the run. The same report again gets the same answer."""

@@ -74,6 +74,27 @@ def test_a_claimed_run_is_started_run_and_finished(stage: Stage) -> None:
     assert stage.set_state(run, "RUNNING", fence(claim)).status == 410
 
 
+def test_an_engine_hears_with_its_renewal_that_its_run_or_a_flow_inside_it_was_cancelled(stage: Stage) -> None:
+    run = stage.start()
+    (claim,) = stage.claim()["claims"]
+    mine = fence(claim)
+    renew = f"/flow_runs/{run}/lease/renew"
+    stage.set_state(run, "RUNNING", mine)
+    key = {"flow_run_id": run, "task_key": "t", "dynamic_key": "0"}
+    parent = stage.asker.post("/task_runs/", key, mine).body["id"]
+    flow = stage.asker.get(f"/flow_runs/{run}").body["flow_id"]
+    inner = {"flow_id": flow, "parent_task_run_id": parent, "state": {"type": "RUNNING"}}
+    child = stage.asker.post("/flow_runs/", inner, mine).body["id"]
+    assert stage.asker.post(renew, headers=mine).status == 204
+    stage.set_state(child, "CANCELLING")
+    told = stage.asker.post(renew, headers=mine)
+    assert (told.status, told.body) == (200, {"stop": [child]})
+    stage.set_state(child, "CANCELLED", mine)
+    assert stage.asker.post(renew, headers=mine).status == 204
+    stage.set_state(run, "CANCELLING")
+    assert stage.asker.post(renew, headers=mine).body == {"stop": [run]}
+
+
 def test_a_crash_is_retried_with_the_retries_of_its_deployment(stage: Stage) -> None:
     stage.asker.patch(f"/deployments/{stage.deployment}", {"retries": 1, "retry_delay": 0})
     run = stage.start()
