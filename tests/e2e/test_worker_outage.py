@@ -43,6 +43,8 @@ def chatty(started: str, go_on: str):
 """
 OUTAGE_SECONDS = float(os.environ.get("HEADWAY_TEST_OUTAGE_SECONDS", "8"))
 """The issue speaks of 60 s; `HEADWAY_TEST_OUTAGE_SECONDS=60` runs that."""
+QUICK = {"server_lease_ttl_seconds": 3, "server_lease_renew_seconds": 0.5, "server_lease_reaper_seconds": 0.5}
+"""Leases that run out sooner than one wants to wait; the engine inherits them from its worker."""
 SPOKEN = ["begin", "task 0", "task 1", "task 2", "task 3", "end"]
 
 
@@ -146,18 +148,21 @@ def test_a_run_that_dies_while_no_worker_lives_is_crashed_by_the_next_one(
     assert "SIGKILL" in crashed.state.message
 
 
-def test_another_worker_adopts_what_a_dead_one_left(site: Place, project: Project, tmp_path: Path) -> None:
-    pool, started, go_on = project.pool(), tmp_path / "started", tmp_path / "go-on"
-    first = site.worker(pool, "--name", "old")
-    deployment = project.deploy("chatty", CHATTY, pool)
-    run = project.start(deployment, parameters={"started": str(started), "go_on": str(go_on)})
-    eventually(started.exists, 60)
-    first.kill()
-    second = site.worker(pool, "--name", "new")
-    second.wait_for("Adopting flow run", 60)
-    go_on.touch()
-    assert project.until(run).state_type == StateType.COMPLETED
-    eventually(lambda: spoken(project, run) == SPOKEN, 30, "all output, in order, once")
+def test_another_worker_adopts_what_a_dead_one_left(place: Place, tmp_path: Path) -> None:
+    place.server(**QUICK)
+    with SyncClient(place.url, settings=Settings(home=place.home)) as api:
+        project = Project(tmp_path / "project", api)
+        pool, started, go_on = project.pool(), tmp_path / "started", tmp_path / "go-on"
+        first = place.worker(pool, "--name", "old", **QUICK)
+        deployment = project.deploy("chatty", CHATTY, pool)
+        run = project.start(deployment, parameters={"started": str(started), "go_on": str(go_on)})
+        eventually(started.exists, 60)
+        first.kill()
+        second = place.worker(pool, "--name", "new", **QUICK)
+        second.wait_for("Adopting flow run", 60)
+        go_on.touch()
+        assert project.until(run).state_type == StateType.COMPLETED
+        eventually(lambda: spoken(project, run) == SPOKEN, 30, "all output, in order, once")
 
 
 HANGING = """
@@ -172,7 +177,6 @@ def hanging(mark: str):
     Path(mark).write_text(str(os.getpid()))
     time.sleep(600)
 """
-QUICK = {"server_lease_ttl_seconds": 3, "server_lease_renew_seconds": 0.5, "server_lease_reaper_seconds": 0.5}
 
 
 def test_a_process_that_outlived_its_attempt_is_ended_by_the_next_worker(place: Place, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Every wait is bounded; every process is ended by its pid. Output is read by thre
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -202,11 +203,12 @@ class Place:
         return Command(done)
 
     def close(self) -> None:
+        """Workers end before servers, so that they can still report."""
+        workers = [program for program in self._programs if isinstance(program, WorkerProcess)]
+        for worker in workers:
+            end_worker(worker)
         for program in reversed(self._programs):
-            if isinstance(program, WorkerProcess):
-                end_worker(program)
-            else:
-                program.stop()
+            program.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -218,11 +220,11 @@ class Place:
 
 
 def end_worker(worker: Program) -> None:
-    """End a worker and its runs: the second signal stops what still runs."""
-    if worker.process.poll() is None:
+    """End a worker and its runs: the second signal stops what still runs, the third leaves at once."""
+    for patience in (1.0, 10.0, 5.0):
+        if worker.process.poll() is not None:
+            break
         worker.signal(signal.SIGTERM)
-        try:
-            worker.process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            worker.signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(patience)
     worker.stop()
