@@ -22,9 +22,9 @@ FLIGHTS: Final[Mapping[int, int]] = {
 """Flights per month, as the package's own documentation counts them: 336,776."""
 
 FOLDERS: Final[Mapping[str, tuple[int, ...]]] = {
-    "winter": (1, 2, 3), "spring": (4, 5, 6), "summer": (7, 8), "autumn": (9, 10, 11, 12),
+    "first-half": (1, 2, 3, 4, 5, 6), "summer": (7, 8, 9), "autumn": (10, 11, 12),
 }  # fmt: skip
-UNCOMPRESSED: Final = (7, 8)
+UNCOMPRESSED: Final = FOLDERS["summer"]
 ADDED_COLUMN, ADDED_IN = "carrier_name", 6
 MALFORMED_IN: Final = 3
 MALFORMED: Final = (

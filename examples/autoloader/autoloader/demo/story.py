@@ -28,7 +28,7 @@ from headway.wire.states import StateType
 
 SETTINGS: Final = """\
 warehouse = "warehouse"
-threshold = "4 MiB"
+threshold = "6 MiB"
 
 [standard]
 name = "autoloader-process-pool"
@@ -49,8 +49,8 @@ retries = 2
 retry_delay_seconds = 1
 """
 EXTRA: Final = {
-    "winter": 'entrypoint = "autoloader.demo.flows:autoload"\n',
-    "spring": 'entrypoint = "autoloader.demo.flows:autoload"\n',
+    "first-half": 'entrypoint = "autoloader.demo.flows:autoload"\n',
+    "summer": 'entrypoint = "autoloader.demo.flows:autoload"\n',
     "autumn": "rest_seconds = 0.5\n",
 }
 VICTIM: Final = "flights-autumn"
@@ -124,7 +124,7 @@ class Story:
         heading(f"Routing: above {settings.threshold} waiting, a load goes to the large pool")
         runs = {VICTIM: self.triggered(service, VICTIM, Trigger.SCHEDULE)}
         killed = self.kill(settings, service.client, runs[VICTIM].run)
-        runs[PREVIEW] = self.triggered(service, "flights-winter", Trigger.PREVIEW)
+        runs[PREVIEW] = self.triggered(service, "flights-first-half", Trigger.PREVIEW)
         for ingestion in settings.ingestion:
             if ingestion.name != VICTIM:
                 runs[ingestion.name] = self.triggered(service, ingestion.name, Trigger.SCHEDULE)
@@ -137,7 +137,7 @@ class Story:
     def triggered(self, service: Service, name: str, trigger: Trigger) -> Triggered:
         done = service.trigger(name, trigger)
         place = done.place
-        say(f"{name:<15} {done.files} files  {place.reason:<23} -> {place.pool}/{place.queue}")
+        say(f"{name:<18} {done.files} files  {place.reason:<23} -> {place.pool}/{place.queue}")
         return done
 
     def kill(self, settings: Settings, client: SyncClient, victim: FlowRun) -> str:
@@ -190,7 +190,7 @@ class Story:
         for name, lines in logs.items():
             for line in lines:
                 if " rows loaded" in line or "set aside" in line:
-                    say(f"{name:<15} {line}")
+                    say(f"{name:<18} {line}")
         self.collisions([line for lines in logs.values() for line in lines if "commit not done, conflict" in line])
 
     def collisions(self, lines: list[str]) -> None:
