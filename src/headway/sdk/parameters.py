@@ -100,9 +100,10 @@ class Parameters:
                 arguments.append(value)
         return arguments, named
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check(self, values: dict[str, Any], *, keep_equal: bool = False) -> dict[str, Any]:
         """Values converted to what the type hints ask for; defaults are taken as they are.
 
+        With `keep_equal` a container that needed no conversion stays the caller's own object, not a copy.
         Raises ParameterError with one line that names each parameter that does not fit.
         """
         checked = dict(values)
@@ -116,7 +117,8 @@ class Parameters:
             if value is parameter.default or (hint in PLAIN and type(value) is hint):
                 continue
             try:
-                checked[name] = self._adapter(name, hint).validate_python(value)
+                converted = self._adapter(name, hint).validate_python(value)
+                checked[name] = value if keep_equal and _same(converted, value) else converted
             except ValueError as error:  # pydantic's ValidationError is one
                 first = first or name
                 faults.extend(_faults(name, value, error))
@@ -163,6 +165,11 @@ class Parameters:
 
     def _words(self) -> str:
         return f"{getattr(self._function, '__name__', 'The function')}()"
+
+
+def _same(converted: Any, value: Any) -> bool:
+    """Whether checking a plain container changed nothing in it."""
+    return type(value) in (list, dict, set) and type(converted) is type(value) and bool(converted == value)
 
 
 def _adapter_for(hint: Any) -> Any:

@@ -110,7 +110,7 @@ class TaskExecution:
         try:
             values = self.parameters
             if self.task.validate_parameters:
-                values = self.task.parameters.check(values)
+                values = self.task.parameters.check(values, keep_equal=True)
             arguments, named = self.task.parameters.call(values)
             value = yield Call(self.task.fn, arguments, named, self.task.timeout_seconds)
             return self._completed(value, key)

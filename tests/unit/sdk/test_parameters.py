@@ -53,6 +53,15 @@ def test_each_parameter_that_does_not_fit_is_named_in_one_line() -> None:
     assert "free" not in message
 
 
+def test_a_container_that_fits_stays_the_callers_own_where_that_is_asked_for() -> None:
+    def typed(items: list[int]) -> None: ...
+
+    fits, converts = [1, 2], ["1"]
+    assert Parameters(typed).check({"items": fits}, keep_equal=True)["items"] is fits
+    assert Parameters(typed).check({"items": fits})["items"] is not fits
+    assert Parameters(typed).check({"items": converts}, keep_equal=True)["items"] == [1]
+
+
 def test_models_are_built_from_dicts() -> None:
     class Model(pydantic.BaseModel):
         x: int
