@@ -113,9 +113,7 @@ def _locate(environ: Mapping[str, str]) -> Settings:
     found = {}
     for variable in variables():
         if variable.name in _SPECIAL:
-            text = environ.get(variable.variable) or (
-                str(variable.default) if variable.name == "home" else None
-            )
+            text = environ.get(variable.variable) or (str(variable.default) if variable.name == "home" else None)
             if text is not None:
                 found[variable.name] = read_value(variable, text, variable.variable)
     if "profile" not in found:
@@ -175,9 +173,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}. Make it readable or set HEADWAY_HOME."
-        ) from None
+        raise SettingsError(f"{path} cannot be read: {error.strerror}. Make it readable or set HEADWAY_HOME.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}. Correct or remove the file.") from None
     profiles = document.get("profiles", {})

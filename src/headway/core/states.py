@@ -200,9 +200,7 @@ def Retrying(message: str | None = None, **more: Any) -> State:
     return Running(message, name="Retrying", **more)
 
 
-def Completed(
-    message: str | None = None, *, name: str = "Completed", data: Any = None, **details: Any
-) -> State:
+def Completed(message: str | None = None, *, name: str = "Completed", data: Any = None, **details: Any) -> State:
     return _state(StateType.COMPLETED, name, message, data, details)
 
 
@@ -218,15 +216,11 @@ def Crashed(message: str | None = None, *, name: str = "Crashed", data: Any = No
     return _state(StateType.CRASHED, name, message, data, details)
 
 
-def Cancelled(
-    message: str | None = None, *, name: str = "Cancelled", data: Any = None, **details: Any
-) -> State:
+def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: Any = None, **details: Any) -> State:
     return _state(StateType.CANCELLED, name, message, data, details)
 
 
-def Cancelling(
-    message: str | None = None, *, name: str = "Cancelling", data: Any = None, **details: Any
-) -> State:
+def Cancelling(message: str | None = None, *, name: str = "Cancelling", data: Any = None, **details: Any) -> State:
     return _state(StateType.CANCELLING, name, message, data, details)
 
 

@@ -7,8 +7,7 @@ from headway.core.errors import HeadwayError, WorkerTypeNotSupportedError
 def test_a_worker_of_the_wrong_type_is_told_exactly_what_the_design_says() -> None:
     error = WorkerTypeNotSupportedError("process", "kubernetes")
     assert error.message == (
-        "Worker type 'process' is not compatible with work pool type 'kubernetes'. "
-        "Worker type must be 'kubernetes'."
+        "Worker type 'process' is not compatible with work pool type 'kubernetes'. Worker type must be 'kubernetes'."
     )
     assert (error.status, error.code) == (409, "WorkerTypeNotSupportedError")
 

@@ -26,9 +26,7 @@ def test_environment_wins_over_profile_and_profile_over_default(tmp_path: Path) 
     (tmp_path / "profiles.toml").write_text(
         'active = "a"\n[profiles.a]\napi_url = "http://one/api"\nserver.port = 1\nserver.loops.late = false\n'
     )
-    settings = load_settings(
-        environment(tmp_path, HEADWAY_SERVER_PORT="2", HEADWAY_SERVER_LOOPS_SCHEDULER="off")
-    )
+    settings = load_settings(environment(tmp_path, HEADWAY_SERVER_PORT="2", HEADWAY_SERVER_LOOPS_SCHEDULER="off"))
     assert settings.profile == "a"
     assert settings.api_url == "http://one/api"
     assert settings.server.port == 2
