@@ -177,7 +177,7 @@ def looks():
 def test_a_second_process_of_a_run_exits_before_user_code(project: Project, unique: Unique) -> None:
     source = """
 import pathlib, os
-(pathlib.Path(__file__).parent / f"loaded-{os.getpid()}").touch()
+pathlib.Path(__file__).with_name(f"loaded-{os.getpid()}").touch()
 import time
 from headway import flow
 @flow
