@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
+from headway.sdk.blocking import lend_place
 from headway.sdk.records import TaskRunInfo, TaskRunRecord
 from headway.sdk.states import State
 
@@ -64,11 +65,11 @@ class TaskFuture(Generic[R]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the task run has ended, at most `timeout` seconds."""
-        concurrent.futures.wait([self._outcome], timeout)
+        _wait([self._outcome], timeout)
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """The task's return value. Raises what the task raised, or TimeoutError after `timeout` seconds."""
-        if not concurrent.futures.wait([self._outcome], timeout).done:
+        if not self.done() and not _wait([self._outcome], timeout):
             raise TimeoutError(f"Task run {self.name!r} has not ended within {timeout:g} second(s).")
         value: R = self._outcome.result().result(raise_on_failure)
         return value
@@ -118,7 +119,7 @@ class DoneAndNotDone(NamedTuple):
 def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> DoneAndNotDone:
     """Wait until all are done, at most `timeout` seconds."""
     wanted = list(futures)
-    concurrent.futures.wait([future._outcome for future in wanted], timeout)
+    _wait([future._outcome for future in wanted], timeout)
     done = {future for future in wanted if future.done()}
     return DoneAndNotDone(done, set(wanted) - done)
 
@@ -126,8 +127,15 @@ def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Do
 def as_completed(futures: Iterable[TaskFuture[R]], timeout: float | None = None) -> Iterator[TaskFuture[R]]:
     """The futures in the order in which they end. Raises TimeoutError after `timeout` seconds."""
     wanted = {future._outcome: future for future in futures}
-    for outcome in concurrent.futures.as_completed(wanted, timeout):
-        yield wanted[outcome]
+    with lend_place():
+        for outcome in concurrent.futures.as_completed(wanted, timeout):
+            yield wanted[outcome]
+
+
+def _wait(outcomes: list[concurrent.futures.Future[State]], timeout: float | None) -> bool:
+    """Wait for all; whether any is done."""
+    with lend_place():
+        return bool(concurrent.futures.wait(outcomes, timeout).done)
 
 
 class _Mark(Generic[R]):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headway.sdk.blocking import works_for
 from headway.sdk.states import State
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class ThreadPoolTaskRunner(TaskRunner):
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._lent = 0
         self._lock = threading.Lock()
         self._pending: set[concurrent.futures.Future[State]] = set()
 
@@ -98,10 +100,22 @@ class ThreadPoolTaskRunner(TaskRunner):
             self._pending.add(future)
             if self._idle > 0:
                 self._idle -= 1
-            elif len(self._threads) < self._most:
+            elif len(self._threads) < self._most + self._lent:
                 self._add_thread()
         self._queue.put(job)
         return future
+
+    def lend(self) -> None:
+        """A thread begins to wait for other tasks: one more may work."""
+        with self._lock:
+            self._lent += 1
+            if self._idle == 0 and not self._queue.empty():
+                self._add_thread()
+
+    def take_back(self) -> None:
+        """It waits no more. A thread too many ends when it is next idle."""
+        with self._lock:
+            self._lent -= 1
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._work, name=f"headway-task-{len(self._threads)}", daemon=True)
@@ -109,10 +123,15 @@ class ThreadPoolTaskRunner(TaskRunner):
         thread.start()
 
     def _work(self) -> None:
+        works_for(self)
         while (job := self._queue.get()) is not None:
             job.do()
             with self._lock:
                 self._pending.discard(job.future)
+                own = threading.current_thread()
+                if len(self._threads) > self._most + self._lent and own in self._threads:
+                    self._threads.remove(own)
+                    return
                 self._idle += 1
             del job
 
