@@ -38,7 +38,8 @@ class ApiApp:
         if scope["type"] != "http":  # WebSockets are not offered: clients fall back to REST
             await send({"type": "websocket.close", "code": 1008})
             return
-        path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+        # The path as it was sent: an escaped slash is part of a name, not a separator.
+        path = scope["raw_path"].decode("latin-1").removeprefix(scope.get("root_path", "").rstrip("/"))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _body(receive)
         refused = refuse_version(headers) or self._refuse_key(path, headers)

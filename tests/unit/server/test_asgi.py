@@ -81,6 +81,11 @@ def test_a_page_of_another_origin_may_call_the_api(tmp_path: Path) -> None:
     assert "x-prefect-api-version" in headers["access-control-allow-headers"]
 
 
+def test_an_escaped_slash_is_part_of_a_name(tmp_path: Path) -> None:
+    status, _, body = get(tmp_path, "/api/flows/name/a%2Fb")
+    assert (status, body) == (404, b'{"detail":"Flow \'a/b\' not found."}')
+
+
 def test_openapi_lists_every_route_and_every_reference_in_it_resolves(tmp_path: Path) -> None:
     status, _, body = get(tmp_path, "/openapi.json")
     document = msgspec.json.decode(body)
