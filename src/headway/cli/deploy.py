@@ -194,9 +194,7 @@ def _tell(app: App, full: str, pool: WorkPool, before: Deployment | None, after:
     if before is not None and moved:
         old = f"{before.work_pool_name}/{before.work_queue_name}" if before.work_pool_name else "no work pool"
         runs = f"{waiting} waiting run{'s' if waiting != 1 else ''}"
-        said.append(
-            f"Moved from {old} to {place}: its {runs} moved too and wait there; what already runs goes on where it is."
-        )
+        said.append(f"Moved from {old} to {place}: its {runs} moved too; what already runs goes on where it is.")
     said.append(f"Run it now with: headway deployment run {full}")
     facts = {"full_name": full, "work_pool_type": pool.type, "created": before is None}
     app.show({**to_builtins(after), **facts, "moved_runs": waiting if moved else 0}, "\n".join(said))

@@ -113,6 +113,12 @@ def relative_entrypoint(flow: Flow[Any, Any], root: Path) -> str:
     path = Path(file).resolve()
     if path.is_relative_to(root.resolve()):
         return f"{path.relative_to(root.resolve()).as_posix()}:{name}"
-    if flow.fn.__module__ != "__main__":
-        return f"{flow.fn.__module__}:{name}"
-    return f"{path}:{name}"
+    if flow.fn.__module__ == "__main__" or _named_by_file(flow):
+        return f"{path}:{name}"
+    return f"{flow.fn.__module__}:{name}"
+
+
+def _named_by_file(flow: Flow[Any, Any]) -> bool:
+    """Whether the flow was loaded from a file: its module's name means nothing to another process."""
+    where, _, name = (flow.entrypoint or "").rpartition(":")
+    return (where or name).endswith(".py")

@@ -100,6 +100,13 @@ def test_an_entrypoint_is_stored_relative_to_the_project(tmp_path: Path) -> None
     assert relative_entrypoint(found, tmp_path) == "flows/etl_h.py:etl"
 
 
+def test_a_file_outside_of_the_project_is_stored_with_its_whole_path(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere", "etl_i.py", 9)
+    (tmp_path / "here").mkdir()
+    found = load_flow(f"{tmp_path}/elsewhere/etl_i.py", [tmp_path / "here"])
+    assert relative_entrypoint(found, tmp_path / "here") == f"{tmp_path}/elsewhere/etl_i.py:etl"
+
+
 def test_a_flow_inside_a_function_cannot_be_deployed(tmp_path: Path) -> None:
     @flow
     def inner() -> None: ...
