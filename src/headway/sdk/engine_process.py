@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -56,6 +57,7 @@ class EngineProcess:
         self.session = Session(settings, headers=fence.headers)
         self.fence = fence
         self.whole_process = whole_process
+        self._stopping = False
 
     @classmethod
     def of_this_process(cls, flow_run_id: UUID) -> EngineProcess:
@@ -74,7 +76,7 @@ class EngineProcess:
         CAPTURE.start(level=self.session.settings.log_level, console=False)
         if self.whole_process:
             signal.signal(signal.SIGTERM, _terminate)
-        lease = Lease(self.session, self.flow_run_id, self.fence, self._lost)
+        lease = Lease(self.session, self.flow_run_id, self.fence, self._lost, self._cancelled)
         terminated = False
         try:
             return self._run(lease)
@@ -150,6 +152,25 @@ class EngineProcess:
             sys.stderr.write(f"Flow run {self.flow_run_id} belongs to another process now; this one ends.\n")
             sys.stderr.flush()
             end_process(NOT_OURS)
+
+    def _cancelled(self, flow_run_id: UUID) -> None:
+        """Told with a renewal. A worker stops this process too, if one lives; nobody else may. On the session's
+        thread."""
+        if flow_run_id != self.flow_run_id:  # a flow inside this one
+            self.session.interrupt(flow_run_id)
+        elif self.whole_process and not self._stopping:
+            self._stopping = True
+            grace = threading.Timer(self.session.settings.worker.stop_grace_seconds, self._outstayed)
+            grace.daemon = True
+            grace.start()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _outstayed(self) -> None:
+        """Cancelled, and user code does not give way. On a thread of its own."""
+        with suppress(HeadwayError):
+            state = State(StateType.CANCELLED, None, "The run was cancelled, and its process had to be ended.")
+            self.session.call(propose_patiently(self.session, self.flow_run_id, state, 1.0))
+        self._leave(FAILED)
 
     def _overrun(self, state: State) -> None:
         """The time limit has passed and user code does not give way. On a thread of its own."""

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
+
 from headway.core.errors import HeadwayError
-from headway.core.states import StateType
+from headway.wire.workers import EngineOrders
 
 if TYPE_CHECKING:
     from headway.sdk.session import Session
@@ -64,7 +66,8 @@ class Fence:
 class Lease:
     """Renews the lease of a root run from its first RUNNING until `stop`.
 
-    `on_lost` and `on_cancelling` (for a run that no worker watches) are called on the session's thread.
+    `on_lost`, and `on_cancelling` with each run of this process that was cancelled (the root, or a flow inside
+    it), are called on the session's thread; the latter at every renewal until it has ended.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class Lease:
         flow_run_id: UUID,
         fence: Fence,
         on_lost: Callable[[str], None] | None = None,
-        on_cancelling: Callable[[], None] | None = None,
+        on_cancelling: Callable[[UUID], None] | None = None,
     ) -> None:
         self._session = session
         self._flow_run_id = flow_run_id
@@ -107,14 +110,10 @@ class Lease:
             if status in (409, 410):
                 self._lost(content)
                 return
-            if self._on_cancelling is not None:  # nobody else watches this run
-                await self._look(self._on_cancelling)
-
-    async def _look(self, on_cancelling: Callable[[], None]) -> None:
-        with suppress(HeadwayError):
-            run = await self._session.client.read_flow_run(self._flow_run_id)
-            if run.state_type is StateType.CANCELLING:
-                on_cancelling()
+            if status == 200 and self._on_cancelling is not None:
+                for run in msgspec.json.decode(content, type=EngineOrders).stop:
+                    with suppress(Exception):
+                        self._on_cancelling(run)
 
     def _lost(self, content: bytes) -> None:
         reason = content.decode(errors="replace")[:300]

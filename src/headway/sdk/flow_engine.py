@@ -97,9 +97,11 @@ class FlowExecution:
     def run(self) -> Engine[State]:
         """The final state. An interruption (not an Exception) is recorded as Crashed and raised on."""
         token = FLOW.set(self.context)
+        self.session.running[self.context.run.id] = self.interruption
         try:
             return (yield from self._run())
         finally:
+            del self.session.running[self.context.run.id]
             FLOW.reset(token)
 
     def _run(self) -> Engine[State]:
@@ -107,17 +109,21 @@ class FlowExecution:
             started, self.already_started = self.already_started, None
             if started is None:
                 started = yield from self._propose(State(StateType.RUNNING))
+            if started.is_cancelling():
+                return (yield from self._cancel())
             if not started.is_running():
                 return started
             self._started(started)
             yield from run_hooks(self.flow.hooks("on_running"), self.flow, self.run_facts, started, self)
             ended = yield from self._try()
-            if ended.is_paused() or self.interruption.reason is not None:
+            if ended.is_paused() or self.interruption.lost or (self.interruption.reason and ended.is_cancelled()):
                 return ended
             yield from self._prepare_retry(ended)
             if self.context.parent is None:  # whoever sees the final state finds the task runs and logs too
                 yield WaitFor(lambda: self.session.flush(FLUSH_BEFORE_END))
             answered = yield from self._propose(ended)
+            if answered.is_cancelling():  # the code was at its end before it heard of it
+                return (yield from self._cancel())
             if not answered.is_scheduled():
                 return (yield from self._finish(answered))
             self.log.warning("Flow run failed: %s. Retry %s", ended.message, _when(answered))
@@ -210,16 +216,29 @@ class FlowExecution:
         """CANCELLED if a cancellation is behind it. Else CRASHED, which whoever sent a signal says himself."""
         if self.interruption.lost:
             return
-        run = yield Remote(self.session.portal, self.session.client.read_flow_run(self.context.run.id))
-        if run.state_type is StateType.CANCELLING:
-            state = State(StateType.CANCELLED, None, "The run was cancelled.")
-            yield from self._finish((yield from self._propose(state, patience=5.0)))
+        if (yield Remote(self.session.portal, self._is_cancelled())):
+            yield from self._cancel()
             return
         self.log.error("Crash detected! %s", crashed.message)
         if getattr(error, "from_outside", False):
             yield from run_hooks(self.flow.hooks("on_crashed"), self.flow, self.run_facts, crashed, self)
             return
         yield from self._finish((yield from self._propose(crashed, patience=10.0)))
+
+    async def _is_cancelled(self) -> bool:
+        """Whether this run, or one that it runs inside of, is being cancelled."""
+        context: FlowRunContext | None = self.context
+        while context is not None:
+            run = await self.session.client.read_flow_run(context.run.id)
+            if run.state_type is StateType.CANCELLING:
+                return True
+            context = context.parent
+        return False
+
+    def _cancel(self) -> Engine[State]:
+        """What was asked to stop has stopped."""
+        state = State(StateType.CANCELLED, None, "The run was cancelled.")
+        return (yield from self._finish((yield from self._propose(state, patience=5.0))))
 
     def _keep(self, state: State) -> State:
         if state.is_completed() and self.persist:

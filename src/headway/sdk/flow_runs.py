@@ -70,7 +70,7 @@ def in_session(
             run.id,
             fence,
             on_lost=lambda reason: interruption.request(reason, lost=True),
-            on_cancelling=lambda: interruption.request("The run was cancelled."),
+            on_cancelling=session.interrupt,
         )
         try:
             execution = FlowExecution(flow, run, session, parameters, lease=lease, interruption=interruption)

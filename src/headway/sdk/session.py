@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
+from uuid import UUID
 
 from headway.client.calls import body_of
 from headway.client.client import Client
 from headway.client.portal import Portal
 from headway.core.profiles import load_settings
 from headway.core.settings import Settings
+from headway.sdk.interruption import Interruption
 from headway.sdk.records import TaskRunRecord, render
 from headway.sdk.sender import BatchSender
 
@@ -40,6 +42,8 @@ class Session:
         )
         self._plain_logs = False
         self.flow_ids: dict[str, Any] = {}
+        self.running: dict[UUID, Interruption] = {}
+        """The flow runs in this session whose code can be interrupted."""
 
     def open(self) -> None:
         self.portal.start()
@@ -72,6 +76,12 @@ class Session:
         answer = await self.client.answer("POST", "/logs/", body_of(plain), repeats=0)
         self.client.check(answer, "POST /logs/")
         self._plain_logs = True  # a stock server: it knows no ids of lines
+
+    def interrupt(self, flow_run_id: UUID) -> None:
+        """A run was cancelled: its code is to end. From any thread; harmless if it runs no more."""
+        running = self.running.get(flow_run_id)
+        if running is not None:
+            running.request("The run was cancelled.")
 
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver what was recorded; whether all of it is."""
