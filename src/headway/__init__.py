@@ -79,6 +79,7 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'headway' has no attribute {name!r}")
+    import_module("headway.sdk.uncaught").install()
     value = getattr(import_module(f"headway.{home}"), name)
     globals()[name] = value
     return value

@@ -56,7 +56,9 @@ __all__ = [
 ]
 
 MASK = "********"
-SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE|CREDENTIAL|ACCESS_KEY|AUTH", re.I)
+SECRET_NAME = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|(?:^|_)PASS(?:_|$)|SECRET|TOKEN|API_?KEY|PRIVATE|CREDENTIAL|ACCESS_KEY|AUTH", re.I
+)
 SECRET_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)(?=@)")
 ENGINES = {"headway": ("-m", "headway.engine"), "prefect": ("-m", "prefect.engine")}
 

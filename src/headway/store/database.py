@@ -149,7 +149,7 @@ def check_usable(database: Database) -> None:
         kind = StoreError if isinstance(error, OperationalError | OSError) else DatabaseCorrupted
         raise kind(
             f"Cannot use the database {database.url}: {reason}. "
-            "Name another one with --database-url, or restore this one from a backup."
+            "Name another one with HEADWAY_HOME or --database-url, or restore this one from a backup."
         ) from error
 
 

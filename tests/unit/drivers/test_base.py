@@ -83,6 +83,8 @@ def test_secrets_are_masked_by_name_by_wish_and_inside_urls() -> None:
             "AWS_SECRET_ACCESS_KEY": "x",
             "GITHUB_TOKEN": "x",
             "db_password": "x",
+            "SMTP_PASS": "x",
+            "PASSENGERS": "3",
             "ODD": "x",
             "URL": "postgresql://me:pw@host/db",
         },
@@ -92,7 +94,9 @@ def test_secrets_are_masked_by_name_by_wish_and_inside_urls() -> None:
         "AWS_SECRET_ACCESS_KEY": MASK,
         "GITHUB_TOKEN": MASK,
         "ODD": MASK,
+        "PASSENGERS": "3",
         "PLAIN": "v",
+        "SMTP_PASS": MASK,
         "URL": f"postgresql://me:{MASK}@host/db",
         "db_password": MASK,
     }
