@@ -91,6 +91,28 @@ class TestProcessDriver(DriverSuite):
 
         self.run(tmp_path, test)
 
+    @pytest.mark.parametrize("watched", [True, False])
+    def test_children_of_a_run_that_was_killed_with_its_shim_are_found_and_ended(
+        self, tmp_path: Path, watched: bool
+    ) -> None:
+        script = "import os, time\nchild = os.fork()\nif child: print(child, flush=True)\ntime.sleep(600)"
+
+        async def test(driver: Driver) -> None:
+            handle = await driver.start(self.make_job(script))
+            child = int(await self.first_line(driver, handle))
+            os.kill(handle.data["shim_pid"], signal.SIGKILL)
+            os.kill(handle.data["pid"], signal.SIGKILL)
+            if watched:
+                assert (await driver.watch(handle)).reason == "lost"
+            else:  # by the worker that comes after
+                await eventually_async(lambda: asyncio.sleep(0, not alive(handle.data["pid"])))
+                assert await driver.find(self.pool) == [handle]
+                await driver.stop(handle, 1)
+            await eventually_async(lambda: asyncio.sleep(0, not alive(child)))
+            assert await driver.find(self.pool) == []
+
+        self.run(tmp_path, test)
+
     def test_a_signal_to_the_shim_changes_nothing(self, tmp_path: Path) -> None:
         async def test(driver: Driver) -> None:
             handle = await driver.start(self.make_job(Scripts.forever))

@@ -29,7 +29,7 @@ from headway.drivers.base import (
     mask_environment,
 )
 from headway.drivers.process.attempts import AttemptDirectory, Started, attempts_of_pool, locate_attempt
-from headway.drivers.process.identity import family, kill, reap, until_ended
+from headway.drivers.process.identity import family, kill, orphaned_sessions, reap, until_ended
 from headway.drivers.process.inline import InlineRuns
 from headway.drivers.process.launch import Plan, launch
 from headway.drivers.process.settings import Process
@@ -80,7 +80,10 @@ class ProcessDriver:
         if not started.this_boot:
             return directory_outcome(directory) or lost("The machine was restarted while the process ran.")
         await until_ended(started.process)
-        return await exit_outcome(directory, started)
+        outcome = await exit_outcome(directory, started)
+        if outcome.reason == "lost":  # its parent is dead, which would have ended what the run leaves behind
+            kill(family(started.pid, None), signal.SIGKILL)
+        return outcome
 
     async def logs(self, handle: Handle, after: Mapping[str, int]) -> AsyncIterator[LogLine]:
         if "inline" in handle.data:
@@ -129,10 +132,12 @@ class ProcessDriver:
         return directory.handle(started) if directory and started else None
 
     async def find(self, pool: str) -> list[Handle]:
+        """Also what only left children behind: they are all that is left to stop."""
         found = self._inline.living()
+        left_behind = orphaned_sessions()
         for directory in attempts_of_pool(self._context.home, pool):
             started = directory.started()
-            if started and started.this_boot and started.process.lives():
+            if started and started.this_boot and (started.process.lives() or started.pid in left_behind):
                 found.append(directory.handle(started))
         return found
 

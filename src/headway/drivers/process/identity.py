@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ProcessId", "boot_id", "family", "kill", "reap", "until_ended"]
+__all__ = ["ProcessId", "boot_id", "family", "kill", "orphaned_sessions", "reap", "until_ended"]
 
 PROC = Path("/proc")
 FALLBACK_POLL_SECONDS = 0.2
@@ -85,6 +85,14 @@ def family(session: int, ancestor: int | None) -> list[int]:
         found |= grown
         grown = {s.pid for s in living if s.parent in found} - found
     return sorted(found - {ancestor})
+
+
+def orphaned_sessions() -> set[int]:
+    """The sessions with living processes whose leader has ended. No new process gets such a session's number."""
+    if not PROC.is_dir():
+        return set()
+    living = [s for s in map(stat, pids()) if s is not None and s.state not in "ZX"]
+    return {s.session for s in living} - {s.pid for s in living}
 
 
 def pids() -> Iterable[int]:
