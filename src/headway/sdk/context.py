@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import itertools
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,6 +92,16 @@ class TaskRunContext:
 FLOW: contextvars.ContextVar[FlowRunContext | None] = contextvars.ContextVar("headway_flow_run", default=None)
 TASK: contextvars.ContextVar[TaskRunContext | None] = contextvars.ContextVar("headway_task_run", default=None)
 TAGS: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("headway_tags", default=frozenset())
+
+
+def _forget_runs() -> None:
+    """In a forked child: the run around the fork goes on in the parent; its session does not work here."""
+    FLOW.set(None)
+    TASK.set(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_runs)
 
 
 def flow_context() -> FlowRunContext | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -26,7 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskExecution", "execute_blocking"]
 
-QUIET = logging.DEBUG
+HOOK_OF = {
+    StateType.COMPLETED: "on_completion",
+    StateType.CANCELLED: "on_cancellation",
+    StateType.CRASHED: "on_crashed",
+}
 
 
 def execute_blocking(
@@ -98,7 +101,7 @@ class TaskExecution:
                 break
         self.enter(state)
         self._tell(state)
-        kind = "on_completion" if state.is_completed() else "on_failure"
+        kind = HOOK_OF.get(state.type, "on_failure")
         yield from run_hooks(self.task.hooks(kind), self.task, self.info, state, self)
         return state
 
@@ -119,6 +122,8 @@ class TaskExecution:
         except BaseException as error:
             crashed = from_exception(error, "Task run was interrupted")
             self.enter(crashed)
+            if not isinstance(error, GeneratorExit):
+                yield from run_hooks(self.task.hooks("on_crashed"), self.task, self.info, crashed, self)
             raise
 
     def _completed(self, value: Any, key: str | None) -> State:

@@ -184,6 +184,12 @@ class Task(Generic[P, R]):
     def on_failure(self, hook: Hook) -> Hook:
         return self.hooks.add("on_failure", hook)
 
+    def on_cancellation(self, hook: Hook) -> Hook:
+        return self.hooks.add("on_cancellation", hook)
+
+    def on_crashed(self, hook: Hook) -> Hook:
+        return self.hooks.add("on_crashed", hook)
+
 
 def check_options(
     fn: Any, kind: str, retries: int, timeout_seconds: float | None, retry_jitter_factor: float | None = None
@@ -226,7 +232,7 @@ def task(__fn: Any = None, **options: Any) -> Any:
     retry_jitter_factor, retry_condition_fn(task, run, state), timeout_seconds, log_prints,
     validate_parameters, cache_policy, cache_key_fn, cache_expiration, refresh_cache, persist_result,
     result_storage, result_serializer, result_storage_key, task_run_name, and the hooks on_running,
-    on_completion, on_failure. Durations are seconds.
+    on_completion, on_failure, on_cancellation, on_crashed. Durations are seconds.
     """
     if __fn is not None:
         return Task(__fn, **options)

@@ -100,6 +100,14 @@ if pid == 0:
     os._exit(0)
 assert os.waitpid(pid, 0)[1] == 0
 forked("parent after")
+@flow
+def forks(who: str) -> None:
+    pid = os.fork()
+    if pid == 0:
+        forked("child of a run")
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+forks("x")
 """
     )
     finished(start(path, home))
@@ -107,7 +115,12 @@ forked("parent after")
         place.server()
         with history_of(place.url) as history:
             found = {run.parameters["who"]: run.state_name for run in history.runs("forked")}
-    assert found == {"parent before": "Completed", "child": "Completed", "parent after": "Completed"}
+    assert found == {
+        "parent before": "Completed",
+        "child": "Completed",
+        "parent after": "Completed",
+        "child of a run": "Completed",
+    }
 
 
 def test_a_home_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:

@@ -305,6 +305,10 @@ def test_task_hooks_and_run_names(history: Any, unique: Unique) -> None:
     @task(task_run_name="load-{x}", on_completion=[lambda t, r, s: called.append(f"{r.name} {s.name}")])
     def load(x: int) -> None: ...
 
+    @task(on_crashed=[lambda t, r, s: called.append(f"{t.name} {s.name}")])
+    def crash() -> None:
+        raise SystemExit(3)
+
     @task(on_failure=[lambda t, r, s: called.append(f"{t.name} {s.name}")])
     def bad() -> None:
         raise ValueError
@@ -313,9 +317,10 @@ def test_task_hooks_and_run_names(history: Any, unique: Unique) -> None:
     def hooked() -> None:
         load(3)
         bad.submit().wait()
+        assert crash.submit(return_state=True).is_crashed()  # type: ignore[attr-defined]
 
     hooked()
-    assert called == ["load-3 Completed", "bad Failed"]
+    assert called == ["load-3 Completed", "bad Failed", "crash Crashed"]
 
 
 @task
