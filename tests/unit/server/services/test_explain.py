@@ -176,6 +176,8 @@ async def test_runs_that_no_worker_can_find_say_what_is_missing(desk: Desk) -> N
     assert await desk.codes(alone) == {"no_pool"}
     queueless = await desk.world.add_run(work_queue_id=new_id())
     assert await desk.codes(queueless) == {"no_queue"}
+    orphan = await desk.world.add_run(deployment_id=new_id())
+    assert "deployment_gone" in await desk.codes(orphan)
 
 
 # --- the promise: claimable exactly when a poll returns the run ---
