@@ -70,7 +70,7 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
     config = uvicorn.Config(
         server.asgi(manage=False),
         http="httptools",
-        loop="uvloop",
+        loop="auto",
         lifespan="off",
         log_level=settings.log_level.lower(),
         access_log=settings.access_log,
