@@ -90,6 +90,8 @@ class EngineProcess:
             terminated = True
             return FAILED
         finally:
+            if self.whole_process:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run has ended; what is left is to deliver
             CAPTURE.stop()
             self.session.close()
             lease.stop()

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from headway.client.calls import error_of
 from headway.core.errors import HeadwayError
 from headway.wire.workers import EngineOrders
 
@@ -108,15 +109,14 @@ class Lease:
             if status in (404, 405):
                 return  # a server without leases
             if status in (409, 410):
-                self._lost(content)
+                self._lost(str(error_of((status, {}, content), "The renewal of the lease")))
                 return
             if status == 200 and self._on_cancelling is not None:
                 for run in msgspec.json.decode(content, type=EngineOrders).stop:
                     with suppress(Exception):
                         self._on_cancelling(run)
 
-    def _lost(self, content: bytes) -> None:
-        reason = content.decode(errors="replace")[:300]
+    def _lost(self, reason: str) -> None:
         logger.error("This process no longer owns flow run %s and stops: %s", self._flow_run_id, reason)
         if self._on_lost is not None:
             with suppress(Exception):

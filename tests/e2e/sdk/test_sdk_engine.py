@@ -285,6 +285,37 @@ def test_an_engine_that_was_given_up_ends_with_all_it_started(impatient: Project
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", 10)
 
 
+def test_a_script_whose_run_was_given_up_stops(impatient: Project, unique: Unique) -> None:
+    path = impatient.folder / "script.py"
+    path.write_text(f"""
+import time
+from headway import flow
+from headway.core.errors import CancelledRun
+@flow(name={unique("asleep")!r})
+def asleep():
+    print("asleep", flush=True)
+    time.sleep(600)
+try:
+    asleep()
+except CancelledRun as error:
+    print(error)
+""")
+    script = subprocess.Popen([sys.executable, str(path)], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    try:
+        assert script.stdout is not None
+        assert script.stdout.readline() == "asleep\n"
+        script.send_signal(signal.SIGSTOP)
+        eventually(lambda: impatient.history.run(unique("asleep")).state_name == "Crashed", 30)
+        script.send_signal(signal.SIGCONT)
+        out, _ = script.communicate(timeout=30)
+    finally:
+        script.kill()
+        script.wait()
+    assert script.returncode == 0
+    assert "has ended" in out
+    assert impatient.history.run(unique("asleep")).state_name == "Crashed"
+
+
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_script_whose_run_is_cancelled_stops_with_what_it_started(
     history: Any, unique: Unique, tmp_path: Path, kind: str

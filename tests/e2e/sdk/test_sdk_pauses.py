@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -65,6 +66,19 @@ def test_a_paused_flow_goes_on_with_the_typed_input_it_is_resumed_with(history: 
     resume_flow_run(run.id, {"approved": True})
     assert running.result() == (True, "fine?")
     assert history.states(run.id) == ["Pending", "Running", "Paused", "Running", "Completed"]
+
+
+def test_an_async_flow_awaits_its_pause(history: Any, unique: Unique) -> None:
+    @flow(name=unique("awaits"))
+    async def awaits() -> str:
+        text: str = await pause_flow_run(str, timeout=60, poll_interval=0.1)
+        return text.upper()
+
+    running = InThread(lambda: asyncio.run(awaits()))
+    run = paused_run(history, unique("awaits"))
+    eventually(lambda: history.client.filter_flow_run_inputs(run.id, "paused-1-schema"), 20)
+    resume_flow_run(run.id, "go on")
+    assert running.result() == "GO ON"
 
 
 def test_input_that_does_not_fit_is_refused_and_the_run_stays_paused(history: Any, unique: Unique) -> None:
