@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from headway.client.client import Client
-from headway.core.errors import HeadwayError
+from headway.core.errors import Conflict, HeadwayError, NotFound
 from headway.core.states import StateType
 from headway.sdk.deployments import Deployment
 from headway.sdk.ending import descendants
@@ -46,6 +46,8 @@ class Server:
         self.limit = limit
         self.pause_on_shutdown = pause_on_shutdown
         self.children: dict[UUID, asyncio.subprocess.Process] = {}
+        self.taken: dict[UUID, UUID | None] = {}
+        """Runs whose process was started here: the id of the PENDING that took them."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
 
@@ -70,6 +72,7 @@ class Server:
     async def _tick(self, client: Client, ids: list[UUID]) -> None:
         try:
             await self._stop_cancelled(client)
+            await self._report_stillborn(client)
             free = None if self.limit is None else self.limit - len(self.children)
             if free is None or free > 0:
                 now = datetime.now(UTC)
@@ -92,6 +95,7 @@ class Server:
         )
         logger.info("Started flow run %r as process %d.", run.name, child.pid)
         self.children[run.id] = child
+        self.taken[run.id] = result.state.id
         task = asyncio.create_task(self._watch(run, child))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -109,7 +113,18 @@ class Server:
             child = self.children.get(run.id)
             if child is not None:
                 await self._end(child, client.settings.worker.stop_grace_seconds)
-            await client.set_flow_run_state(run.id, StateCreate(type=StateType.CANCELLED), force=True)
+            if (await client.read_flow_run(run.id)).state_type is StateType.CANCELLING:  # it could not say so itself
+                await client.set_flow_run_state(run.id, StateCreate(type=StateType.CANCELLED), force=True)
+
+    async def _report_stillborn(self, client: Client) -> None:
+        """A process that ended before its run was RUNNING had no lease yet: nobody else would miss it."""
+        for id in [id for id in self.taken if id not in self.children]:
+            with suppress(NotFound, Conflict):
+                state = (await client.read_flow_run(id)).state
+                if state is not None and state.id == self.taken[id]:
+                    crashed = StateCreate(type=StateType.CRASHED, message="Its process ended before the run began.")
+                    await client.set_flow_run_state(id, crashed)
+            del self.taken[id]
 
     async def _end(self, child: asyncio.subprocess.Process, grace: float) -> None:
         """End a child's process group and all it has started."""
@@ -130,6 +145,8 @@ class Server:
         grace = client.settings.worker.stop_grace_seconds
         await asyncio.gather(*(self._end(child, grace) for child in list(self.children.values())))
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        with suppress(HeadwayError):
+            await self._report_stillborn(client)
 
 
 def _cancelling(ids: list[UUID]) -> FlowRunFilter:
