@@ -12,7 +12,7 @@ import click
 from headway.cli.app import App
 from headway.cli.commands import Command
 from headway.cli.tables import block
-from headway.cli.values import NAME, pairs
+from headway.cli.values import NAME, SECONDS, pairs
 from headway.core.errors import EntrypointNotFound, NotFound, ParameterError, ScheduleError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Wanted:
 @click.option("--work-queue", "-q", help="A queue of the pool; without it, `default`.")
 @click.option("--cron", help="Run at the times of a cron line, e.g. '0 6 * * *'.")
 @click.option("--timezone", help="IANA time zone of the schedule, e.g. Europe/Berlin; without it, UTC.")
-@click.option("--interval", type=float, help="Run every so many seconds.")
+@click.option("--interval", type=SECONDS, metavar="SECONDS", help="Run every so many seconds, e.g. 300.")
 @click.option("--rrule", help="Run at the times of an RFC 5545 rule.")
 @click.option("--param", "params", multiple=True, metavar="K=V", help="A parameter of the flow; repeatable.")
 @click.option("--job-variable", "-j", "job_variables", multiple=True, metavar="K=V", help="Overrides the pool's.")

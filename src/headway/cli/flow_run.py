@@ -155,7 +155,7 @@ def inspect(app: App, run: str) -> None:
 @click.pass_obj
 def logs(app: App, run: str, follow: bool, limit: int | None) -> None:
     """The log lines of a run, oldest first."""
-    from headway.cli.following import LogReader, follow_logs, log_text
+    from headway.cli.following import LogReader, follow_logs
     from headway.cli.lookup import find_flow_run
 
     with app.client() as client:
@@ -163,12 +163,13 @@ def logs(app: App, run: str, follow: bool, limit: int | None) -> None:
         if follow:
             follow_logs(app, client, found)
             return
-        lines = LogReader(client, found.id).new_lines()
+        reader = LogReader(client, found.id)
+        lines = reader.new_lines()
     shown = lines[-limit:] if limit else lines
     if app.as_json:
         app.show(shown, "")
     elif shown:
-        app.echo("\n".join(log_text(line) for line in shown))
+        app.echo("\n".join(reader.text(line) for line in shown))
     else:
         app.note(f"Flow run '{found.name}' has no log lines{' yet' if found.end_time is None else ''}.")
 
@@ -197,10 +198,14 @@ def explain(app: App, run: str) -> None:
     with app.client() as client:
         found = find_flow_run(client, run)
         explanation = client.explain_flow_run(found.id)
-    if explanation.claimable:
-        text = f"Flow run '{found.name}' is {found.state_name}: the next worker that asks will get it."
+    reasons = [f"  - {reason.message}  [{reason.code}]" for reason in explanation.reasons]
+    said = f"Flow run '{found.name}' is {found.state_name}"
+    if not explanation.claimable:
+        head = f"{said} and would not be started now:"
+    elif reasons:
+        head = f"{said} and ready for a worker that serves its queue, but none asks for it now:"
     else:
-        reasons = [f"  - {reason.message}  [{reason.code}]" for reason in explanation.reasons]
-        text = "\n".join([f"Flow run '{found.name}' is {found.state_name} and would not be started now:", *reasons])
+        head = f"{said}: the next worker that asks will get it."
+    text = "\n".join([head, *reasons])
     app.show({"flow_run_id": found.id, "state_name": found.state_name, "claimable": explanation.claimable,
               "reasons": explanation.reasons}, text)  # fmt: skip

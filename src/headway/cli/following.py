@@ -11,10 +11,11 @@ from uuid import UUID
 from headway.cli.app import App
 from headway.core.errors import ServerUnreachable, Unavailable
 from headway.core.states import TERMINAL, StateType
-from headway.wire.filters import IdAny, LogFilter, TimeRange
+from headway.wire.filters import IdAny, LogFilter, TaskRunFilter, TimeRange
 from headway.wire.flow_runs import FlowRun
 from headway.wire.logs import Log, LogQuery
 from headway.wire.states import State
+from headway.wire.task_runs import TaskRunQuery
 
 if TYPE_CHECKING:
     from headway.client.sync import SyncClient
@@ -41,11 +42,11 @@ def watch_run(app: App, client: SyncClient, run: FlowRun, *, logs: bool = False)
         run = patient(client.read_flow_run, run.id)
         news = _show_states(app, patient(client.read_flow_run_states, run.id), shown)
         if logs:
-            news += _show_logs(app, patient(reader.new_lines))
+            news += _show_logs(app, patient(reader.new_lines), reader)
         if run.state_type in TERMINAL:
             if logs:  # the last lines may come after the last state
                 time.sleep(POLL_SECONDS)
-                _show_logs(app, patient(reader.new_lines))
+                _show_logs(app, patient(reader.new_lines), reader)
             return run
         if news:
             said = time.monotonic()
@@ -63,7 +64,7 @@ def follow_logs(app: App, client: SyncClient, run: FlowRun) -> FlowRun:
     while True:
         run = patient(client.read_flow_run, run.id)
         ended = run.state_type in TERMINAL
-        news = _show_logs(app, patient(reader.new_lines))
+        news = _show_logs(app, patient(reader.new_lines), reader)
         if ended and quiet and not news:
             return run
         quiet = ended and not news
@@ -78,6 +79,7 @@ class LogReader:
         self._run = flow_run_id
         self._seen: set[UUID] = set()
         self._newest: datetime | None = None
+        self._tasks: dict[UUID, str] = {}
 
     def new_lines(self) -> list[Log]:
         since = None if self._newest is None else self._newest - OVERLAP
@@ -93,7 +95,20 @@ class LogReader:
         if found:
             newest = max(line.timestamp for line in found)
             self._newest = newest if self._newest is None else max(newest, self._newest)
+            self._learn_tasks(found)
         return found
+
+    def text(self, line: Log) -> str:
+        """One line for people; it names the task run that it is from."""
+        return log_text(line, None if line.task_run_id is None else self._tasks.get(line.task_run_id))
+
+    def _learn_tasks(self, found: list[Log]) -> None:
+        unknown = {line.task_run_id for line in found if line.task_run_id} - self._tasks.keys()
+        wanted = sorted(unknown)
+        for start in range(0, len(wanted), PAGE):
+            ids = IdAny(any_=wanted[start : start + PAGE])
+            for task in self._client.read_task_runs(TaskRunQuery(task_runs=TaskRunFilter(id=ids), limit=PAGE)):
+                self._tasks[task.id] = task.name
 
     def _page(self, since: datetime | None, offset: int) -> list[Log]:
         after = None if since is None else TimeRange(after_=since)
@@ -132,15 +147,16 @@ def _show_states(app: App, states: list[State], shown: set[UUID]) -> int:
     return len(news)
 
 
-def _show_logs(app: App, lines: list[Log]) -> int:
+def _show_logs(app: App, lines: list[Log], reader: LogReader) -> int:
     for line in lines:
-        app.show_line({"log": line}, log_text(line))
+        app.show_line({"log": line}, reader.text(line))
     return len(lines)
 
 
-def log_text(line: Log) -> str:
-    """One log line for people."""
-    return f"{_clock(line.timestamp)}  {level_name(line.level):<8} {line.message}"
+def log_text(line: Log, task: str | None = None) -> str:
+    """One log line for people; `task` is the name of the task run that wrote it."""
+    source = f"Task run '{task}' - " if task else ""
+    return f"{_clock(line.timestamp)}  {level_name(line.level):<8} {source}{line.message}"
 
 
 def level_name(level: int) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-__all__ = ["NAME", "as_uuid", "json_argument", "pairs"]
+__all__ = ["NAME", "SECONDS", "as_uuid", "json_argument", "pairs"]
 
 
 class NameType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
@@ -27,6 +27,21 @@ class NameType(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
 
 FORBIDDEN = "/%&><?#"
 NAME = NameType()
+
+
+class SecondsType(click.ParamType):  # type: ignore[type-arg]
+    """A length of time: a number of seconds, without a unit."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"'{value}' is not a number of seconds; write e.g. 300 for five minutes", param, ctx)
+
+
+SECONDS = SecondsType()
 
 
 def pairs(given: Iterable[str], option: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:

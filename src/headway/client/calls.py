@@ -35,6 +35,7 @@ __all__ = ["REPEATED", "Caller", "body_of", "error_of"]
 
 REPEATED = frozenset({408, 429, 502, 503})
 LONGEST_PAUSE = 20.0
+API_HINT = "Its URL ends in /api, e.g. http://127.0.0.1:4200/api; set HEADWAY_API_URL."
 T = TypeVar("T")
 
 
@@ -165,6 +166,8 @@ def error_of(answer: Answer, asked: str) -> HeadwayError:
         return Locked(text, after or 1.0) if status == 423 else Unavailable(text, after)
     if status in (401, 403):
         return Forbidden(detail or "The server refuses this key. Set HEADWAY_API_KEY to the right one.")
+    if status == 404 and detail in ("", "Not Found"):  # no such route at all, rather than no such thing
+        return NotFound(f"The server has no {asked}, so its URL is not that of a Headway API. {API_HINT}")
     if status == 404:
         return NotFound(text)
     return UnexpectedReply(f"{asked} was answered with status {status}: {detail or 'no reason given'}", status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 import aiohttp
@@ -53,7 +54,18 @@ class HttpTransport:
                 f"{self.url} is not a usable API URL ({error}). Set HEADWAY_API_URL, e.g. http://127.0.0.1:4200/api."
             ) from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            reason = str(error) or type(error).__name__
             raise ServerUnreachable(
-                f"No server answers at {self.url}: {reason}. Start one (headway server start) or set HEADWAY_API_URL."
+                f"No server answers at {self.url}: {_reason(error)}. "
+                "Start one (headway server start) or set HEADWAY_API_URL."
             ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Why nobody answered, in the system's words alone; the URL is named already."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host's name is not known"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno in (errno.ECONNREFUSED, None):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__

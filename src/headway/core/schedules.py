@@ -9,6 +9,7 @@ hour: nothing is added in the gap and the repeated hour runs twice.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -191,12 +192,20 @@ def _check_cron(cron: str, day_or: bool) -> None:
     expected = "expected five fields 'minute hour day month weekday', e.g. '0 9 * * 1-5'"
     if any(field.casefold() in ("r", "h") or "(" in field for field in cron.split()):
         raise ScheduleError(f"bad cron '{cron}': random and hashed fields are not supported; {expected}")
+    count = len(cron.split())
+    if not cron.startswith("@") and count not in (5, 6, 7):
+        raise ScheduleError(f"bad cron '{cron}': it has {count} field{'' if count == 1 else 's'}; {expected}")
     try:
         croniter.expand(cron)
         croniter(cron, RRULE_EPOCH, day_or=day_or).get_next(datetime)
     except (CroniterError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = str(error).rstrip(".") or "it is not a cron expression"
+        reason = _cron_fault(str(error)) or "it is not a cron expression"
         raise ScheduleError(f"bad cron '{cron}': {reason}; {expected}") from None
+
+
+def _cron_fault(words: str) -> str:
+    """The library's words without its repetition of the whole line: '[0 25 * * *] is not acceptable, out of range'."""
+    return re.sub(r"^\[.*\] is not acceptable", "a value is not acceptable", words).rstrip(".")
 
 
 def _cron_wall_times(cron: str, day_or: bool, start: datetime) -> tuple[Iterator[datetime], bool]:

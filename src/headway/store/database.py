@@ -137,19 +137,28 @@ def check_usable(database: Database) -> None:
     path = sqlite_path(database.url)
     try:
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent, database.url)
         with database.engine.connect() as connection:
             connection.info["headway_writes"] = True
             with connection.begin():
                 if path is not None:
                     connection.exec_driver_sql("PRAGMA user_version = 1")
                     connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-    except (DatabaseError, OSError) as error:
-        reason = _reason(error) if isinstance(error, DBAPIError) else str(error)
-        kind = StoreError if isinstance(error, OperationalError | OSError) else DatabaseCorrupted
+    except DatabaseError as error:
+        kind = StoreError if isinstance(error, OperationalError) else DatabaseCorrupted
         raise kind(
-            f"Cannot use the database {database.url}: {reason}. "
+            f"Cannot use the database {database.url}: {_reason(error)}. "
             "Name another one with HEADWAY_HOME or --database-url, or restore this one from a backup."
+        ) from error
+
+
+def _make_folder(folder: Path, url: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot use the database {url}: cannot write to {folder}: {error.strerror}. "
+            "Set HEADWAY_HOME (or --database-url) to a place you can write to."
         ) from error
 
 

@@ -14,6 +14,7 @@ from headway.core.errors import ServerUnreachable
 from headway.wire.flow_runs import FlowRun
 from headway.wire.logs import Log, LogQuery
 from headway.wire.states import State
+from headway.wire.task_runs import TaskRun, TaskRunQuery
 
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 RUN = uuid4()
@@ -36,6 +37,7 @@ class FakeClient:
         self.runs = runs
         self.logs = logs or []
         self.queries: list[LogQuery] = []
+        self.tasks: list[TaskRun] = []
 
     def read_flow_run(self, _: Any) -> FlowRun:
         answer = self.runs.pop(0) if len(self.runs) > 1 else self.runs[0]
@@ -45,6 +47,10 @@ class FakeClient:
 
     def read_flow_run_states(self, _: Any) -> list[State]:
         return []
+
+    def read_task_runs(self, query: TaskRunQuery) -> list[TaskRun]:
+        wanted = query.task_runs.id.any_ if query.task_runs and query.task_runs.id else []
+        return [task for task in self.tasks if task.id in (wanted or [])]
 
     def read_logs(self, query: LogQuery) -> list[Log]:
         self.queries.append(query)
@@ -73,6 +79,22 @@ def test_long_logs_are_read_page_by_page() -> None:
     client = FakeClient([], [line(str(number), number / 1000) for number in range(450)])
     assert len(following.LogReader(client, RUN).new_lines()) == 450
     assert [query.offset for query in client.queries] == [0, 200, 400]
+
+
+def test_a_line_names_the_task_run_it_is_from_once_that_is_known() -> None:
+    task = TaskRun(id=uuid4(), created=START, updated=START, name="double-0", task_key="double", dynamic_key="0")
+    ours, flows = line("done", 1), line("sum: 12", 2)
+    ours.task_run_id = task.id
+    client = FakeClient([], [ours, flows])
+    reader = following.LogReader(client, RUN)
+    reader.new_lines()
+    assert reader.text(ours) == "12:00:01.000  INFO     done"
+    client.tasks = [task]
+    client.logs.append(again := line("again", 3))
+    again.task_run_id = task.id
+    reader.new_lines()
+    assert reader.text(again) == "12:00:03.000  INFO     Task run 'double-0' - again"
+    assert reader.text(flows) == "12:00:02.000  INFO     sum: 12"
 
 
 def test_watching_ends_with_the_run_and_shows_its_last_lines(capsys) -> None:

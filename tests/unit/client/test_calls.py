@@ -144,6 +144,8 @@ def test_what_does_not_pass_is_not_repeated(status: int) -> None:
         (answer(401, {"detail": ""}), Forbidden, "HEADWAY_API_KEY"),
         (answer(403, {"detail": "not yours"}), Forbidden, "not yours"),
         (answer(404, {"detail": "no pool 'x'"}), NotFound, "no pool 'x'"),
+        (answer(404, {"detail": "Not Found"}), NotFound, "has no GET /x, so its URL is not that of a Headway API"),
+        ((404, {}, b""), NotFound, "ends in /api"),
         (answer(409, {"detail": "taken", "code": "WorkerNameTakenError"}), Conflict, "taken"),
         (answer(409, {"detail": "fenced", "code": "AttemptFenced"}), FencedError, "fenced"),
         (answer(410, {"detail": "gone"}), Gone, "gone"),

@@ -95,7 +95,15 @@ def _not_due(name: str, due: datetime, now: datetime) -> Reason:
     facts = {"due": due.isoformat(), "seconds": seconds}
     if name == "AwaitingRetry":
         return Reason("waiting_for_retry", f"The run waits for its next attempt, in {math.ceil(seconds)} s.", facts)
-    return Reason("not_due", f"The run is scheduled in {math.ceil(seconds)} s.", facts)
+    return Reason("not_due", f"The run is not due before {due:%Y-%m-%d %H:%M:%S} UTC, in {_span(seconds)}.", facts)
+
+
+def _span(seconds: float) -> str:
+    """A time to wait in the largest unit that says something."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{math.ceil(seconds)} s"
 
 
 def _place(situation: Situation) -> Reasons:
@@ -124,7 +132,16 @@ def _paused(situation: Situation) -> Reasons:
         ("deployment_paused", situation.deployment, "Deployment", "paused"),
     ):
         if row is not None and row[column]:
-            yield Reason(code, f"{noun} '{row['name']}' is paused.", {"name": row["name"]})
+            yield Reason(code, f"{noun} '{row['name']}' is paused.{_resume(code, situation)}", {"name": row["name"]})
+
+
+def _resume(code: str, situation: Situation) -> str:
+    pool, queue = situation.pool, situation.queue
+    if code == "pool_paused" and pool is not None:
+        return f" Resume it with: headway work-pool resume {pool['name']}"
+    if code == "queue_paused" and pool is not None and queue is not None:
+        return f" Resume it with: headway work-queue resume {queue['name']} --pool {pool['name']}"
+    return ""
 
 
 def _limits(situation: Situation) -> Reasons:
@@ -156,7 +173,10 @@ def _workers(situation: Situation) -> Reasons:
     ]
     if not serving:
         served = sorted({name for worker in situation.workers for name in worker["work_queues"]})
-        text = f"No worker of work pool '{pool['name']}' serves '{queue['name']}' (workers serve: {', '.join(served)})."
+        text = (
+            f"No worker of work pool '{pool['name']}' serves '{queue['name']}' (workers serve: {', '.join(served)}). "
+            f"Start one with: headway worker start --pool {pool['name']} --work-queue {queue['name']}"
+        )
         yield Reason("queue_not_served", text, {"work_queue": queue["name"], "served": served})
     elif all(_at_limit(worker) for worker in serving):
         for worker in serving:

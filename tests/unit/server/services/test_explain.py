@@ -89,7 +89,7 @@ async def test_all_reasons_come_at_once(desk: Desk) -> None:
         "deployment_limit",
         "no_worker",
     ]
-    assert explanation.reasons[0].message == "The run is scheduled in 40 s."
+    assert explanation.reasons[0].message == "The run is not due before 2026-01-15 12:00:40 UTC, in 40 s."
 
 
 @pytest.mark.anyio
@@ -115,7 +115,10 @@ async def test_a_queue_that_nobody_serves_is_named_with_the_ones_that_are(desk: 
     high = await desk.world.add_queue("high-memory")
     run = await desk.world.add_run(work_queue_id=high)
     assert (await desk.explain(run)).claimable
-    expected = "No worker of work pool 'pool' serves 'high-memory' (workers serve: default)."
+    expected = (
+        "No worker of work pool 'pool' serves 'high-memory' (workers serve: default). "
+        "Start one with: headway worker start --pool pool --work-queue high-memory"
+    )
     assert await desk.message(run, "queue_not_served") == expected
 
 
