@@ -144,3 +144,54 @@ def test_bad_input_names_the_thing(http: Http, flow: str, deployment: str) -> No
         assert (status, words in json.dumps(said)) == (expected, True), f"{path} {fields}: {status} {said}"
     assert http.call("POST", "/flow_runs/count", {}) == (200, 0)
     assert http.call("POST", "/deployments/count", {}) == (200, 1)
+
+
+class Poller:
+    """A worker that only claims."""
+
+    def __init__(self, http: Http, pool: str) -> None:
+        self.http, self.pool = http, pool
+        self.id = http.make(f"/work_pools/{pool}/workers", name="w", type="process")["worker_id"]
+
+    def claim(self, limit: int = 10) -> set[str]:
+        body = {"claim_id": str(uuid4()), "worker_id": self.id, "limit": limit}
+        status, reply = self.http.call("POST", f"/work_pools/{self.pool}/claim", body)
+        assert status == 200, reply
+        return {claim["flow_run"]["id"] for claim in reply["claims"]}
+
+
+def test_limits_of_pools_and_queues_hold(http: Http, flow: str) -> None:
+    http.make("/work_pools/local/queues", name="narrow", concurrency_limit=1)
+    for queue in ("default", "narrow"):
+        http.make("/deployments/", name=queue, flow_id=flow, work_pool_name="local", work_queue_name=queue)
+    ids = {queue: http.call("GET", f"/deployments/name/etl/{queue}")[1]["id"] for queue in ("default", "narrow")}
+    runs = {
+        queue: {http.make(f"/deployments/{id}/create_flow_run")["id"] for _ in range(3)} for queue, id in ids.items()
+    }
+    poller = Poller(http, "local")
+    assert http.call("PATCH", "/work_pools/local", {"concurrency_limit": 3})[0] == 204
+    first = poller.claim()
+    assert len(first) == 3
+    assert len(first & runs["narrow"]) <= 1
+    assert poller.claim() == set()
+    assert http.call("PATCH", "/work_pools/local", {"concurrency_limit": None})[0] == 204
+    poller.claim()
+    waiting = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    assert {run["id"] for run in http.call("POST", "/flow_runs/filter", waiting)[1]} < runs["narrow"]
+    assert http.call("POST", "/flow_runs/count", waiting) == (200, 2)
+
+
+@pytest.mark.parametrize(("strategy", "left"), [("ENQUEUE", "SCHEDULED"), ("CANCEL_NEW", "CANCELLED")])
+def test_a_full_deployment_queues_or_cancels(http: Http, flow: str, strategy: str, left: str) -> None:
+    options = {"concurrency_limit": 1, "concurrency_options": {"collision_strategy": strategy}}
+    full = http.make("/deployments/", name="full", flow_id=flow, work_pool_name="local", **options)["id"]
+    runs = {http.make(f"/deployments/{full}/create_flow_run")["id"] for _ in range(2)}
+    poller = Poller(http, "local")
+    (taken,) = poller.claim()
+    assert poller.claim() == set()
+    (other,) = runs - {taken}
+    assert http.call("GET", f"/flow_runs/{other}")[1]["state_type"] == left
+    explained = http.call("GET", f"/flow_runs/{other}/explain")[1]
+    code = {"ENQUEUE": "deployment_limit", "CANCEL_NEW": "not_scheduled"}[strategy]
+    assert explained["claimable"] is False
+    assert code in {reason["code"] for reason in explained["reasons"]}
