@@ -47,6 +47,7 @@ def start(app: App, host: str | None, port: int | None, database_url: str | None
 
     try:
         serve(settings, announce)
+        app.note("Headway server stopped.")
     except ModuleNotFoundError as error:
         if error.name not in DATABASE_PACKAGES:
             raise

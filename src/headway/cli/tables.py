@@ -27,7 +27,10 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns, header_style="bold")
+    table = Table(header_style="bold")
+    for column in columns:
+        # In a narrow terminal names stay whole, since commands take them; of ids the beginning is enough.
+        table.add_column(column, no_wrap=column == "Name", overflow="ellipsis" if column == "Id" else "fold")
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -132,7 +132,8 @@ class Program:
             self._task.cancel()
         elif self._signals == 1:
             count = len(self._worker.flow_run_ids)
-            self._complain(f"{name}: no new work; waiting for {count} running. Once more stops them.")
+            waiting = f"waiting for {count} running. Once more stops {'it' if count == 1 else 'them'}."
+            self._complain(f"{name}: no new work; {waiting if count else 'nothing is running.'}")
             self._worker.drain()
         else:
             self._complain(f"{name}: stopping what is running. Once more leaves at once.")

@@ -77,3 +77,19 @@ def test_an_empty_list_of_deployments_says_how_to_make_one(cli) -> None:
     assert "headway deploy FILE.py:flow --name NAME --pool POOL" in cli("deployment", "ls").out
     line = cli("deployment", "run", "x").only_line
     assert "There are no deployments yet" in line
+
+
+def test_a_run_that_no_worker_asks_for_is_explained_with_the_command_that_helps(shop) -> None:
+    assert deploy(shop).code == 0
+    run = shop("deployment", "run", "d", "--output", "json").json["id"]
+    said = shop("flow-run", "explain", run).out
+    assert "is Scheduled and ready for a worker that serves its queue, but none asks for it now:" in said
+    assert "Start one with: headway worker start --pool p  [no_worker]" in said
+    assert shop("work-queue", "pause", "default", "--pool", "p").code == 0
+    said = shop("flow-run", "explain", run).out
+    assert "is Scheduled and would not be started now:" in said
+    assert "Resume it with: headway work-queue resume default --pool p" in said
+
+
+def test_an_interval_with_a_unit_is_refused_with_what_to_write(shop) -> None:
+    assert "'5m' is not a number of seconds; write e.g. 300" in deploy(shop, "first", "d", "--interval", "5m").only_line

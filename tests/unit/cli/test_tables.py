@@ -24,6 +24,16 @@ def test_in_a_terminal_the_table_is_drawn(capsys, monkeypatch) -> None:
     assert "┃" in out or "|" in out
 
 
+def test_in_a_narrow_terminal_names_stay_whole_and_nothing_but_ids_is_cut(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "50")
+    print_table(("Id", "Name", "Variable"), [("0" * 36, "crimson-starling", "HEADWAY_SERVER_LEASE_TTL_SECONDS")])
+    out = capsys.readouterr().out
+    assert "crimson-starling" in out
+    assert out.count("…") == 1
+    assert max(len(text) for text in out.splitlines() if text.startswith("│")) == 50
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0 s ago"), (59, "59 s ago"), (61, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago"), (-90, "in 1 min")],
