@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, and_, bindparam, func, or_, select, u
 
 from headway.core.errors import LeaseLostError, NotFound
 from headway.core.rules.commands import EndAttempt, Ending
-from headway.core.rules.facts import Caller, Terms
+from headway.core.rules.facts import Caller, Policy, Terms
 from headway.core.rules.fencing import check_fence
 from headway.core.states import State
 from headway.store.database import Database
@@ -27,6 +27,8 @@ MAX_LOST = 500
 MAX_ADOPTED = 20
 EXIT_PATIENCE = 10
 """A process whose run is over anyway gets this many times the grace to end by itself."""
+FAREWELL = timedelta(seconds=150)
+"""The same after a final state: an engine may deliver its last records for two minutes."""
 
 
 class AttemptStore:
@@ -123,16 +125,15 @@ def stop_orders(connection: Connection, worker_id: UUID, now: datetime, grace: f
     over = now - timedelta(seconds=grace)
     long_over = now - timedelta(seconds=grace * EXIT_PATIENCE)
     state, since = flow_run.c.state_type, flow_run.c.state_timestamp
-    in_process = func.coalesce(live_run.c.state_type, "") == "SCHEDULED"
     reasons = or_(
         state == "CANCELLING",
         and_(state.in_(("CANCELLED", "CRASHED")), since <= over),
-        and_(in_process, live_run.c.state_name != "AwaitingRetry", since <= long_over),
+        and_(state.in_(("COMPLETED", "FAILED")), since <= now - FAREWELL),
+        and_(or_(state == "SCHEDULED", flow_run.c.state_name == "Suspended"), since <= long_over),
     )
     mine = (
-        select(attempt.c.flow_run_id, attempt.c.number, state, flow_run.c.state_name)
+        select(attempt.c.flow_run_id, attempt.c.number, state, flow_run.c.state_name, flow_run.c.empirical_policy)
         .join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
-        .outerjoin(live_run, live_run.c.flow_run_id == attempt.c.flow_run_id)
         .where(attempt.c.worker_id == worker_id, _ALIVE, reasons)
     )
     return [
@@ -143,6 +144,7 @@ def stop_orders(connection: Connection, worker_id: UUID, now: datetime, grace: f
             "reason": f"The run is {row['state_name']}.",
         }
         for row in rows(connection, mine)
+        if row["state_type"] != "SCHEDULED" or not Policy.of(row["empirical_policy"]).in_process
     ]
 
 
