@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from headway.core.errors import HeadwayError
 from headway.core.ids import new_id
 from headway.sdk.context import FLOW, TASK, FlowRunContext, MissingContext, TaskRunContext, current_context
+from headway.sdk.tracebacks import RunFormatter
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -60,6 +61,10 @@ def get_run_logger() -> RunLogger:
 class ApiHandler(logging.Handler):
     """Sends records made inside a run to that run's logs; never raises into the code that logs."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(RunFormatter())
+
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith(OWN):
             return
@@ -96,6 +101,10 @@ def _owner(record: logging.LogRecord) -> tuple[Any, Any, Any]:
 
 class ConsoleHandler(logging.Handler):
     """Shows records of runs to a person who started the script; the engine's process does without."""
+
+    def __init__(self, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self.setFormatter(RunFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
