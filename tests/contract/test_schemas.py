@@ -188,7 +188,7 @@ def test_every_request_and_reply_type_of_the_wire_is_held_to_the_reference() -> 
     ours_alone = {
         "FlowRunBulkSetState", "FlowRunBulkStates", "FlowRunBulkDeleted", "FlowRunBulkCreated", "DeploymentBulkDelete",
         "DeploymentBulkDeleted", "FlowRunCreateResult", "FlowRunOrchestrationResult", "StorageConfiguration",
-        "QueueFilter", "WorkQueueHealthPolicy", "Edge",
+        "QueueFilter", "WorkQueueHealthPolicy", "Edge", "EngineOrders",
         # registration, claiming and leases: paths of Headway's own
         "Adoption", "AttemptRef", "AttemptReport", "AttemptReportReply", "Claim", "ClaimReply", "ClaimRequest",
         "LostAttempt", "RenewReply", "RenewRequest", "StopOrder", "WorkerRegister", "WorkerRegistered",

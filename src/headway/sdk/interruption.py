@@ -37,15 +37,31 @@ class Interruption:
         with self._lock:
             self._thread = threading.current_thread()
             self._task = asyncio.current_task() if is_async else None
+        ignored = self._hear_interrupts()
         try:
             yield
         finally:
+            if ignored:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
             with self._lock:
                 task, self._thread, self._task = self._task, None, None
             if task is not None and self.reason is not None:
                 task.uncancel()
             if self.reason is not None:
                 self.kill_started()
+
+    def _hear_interrupts(self) -> bool:
+        """Whether SIGINT was ignored, as it is for `python my_flow.py &` in a script; then only ours is heard."""
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            return False
+        signal.signal(signal.SIGINT, self._interrupted)
+        return True
+
+    def _interrupted(self, *_: object) -> None:
+        if self.reason is not None:
+            raise KeyboardInterrupt
 
     def request(self, reason: str, *, lost: bool = False) -> None:
         """Interrupt the code now, if it runs."""

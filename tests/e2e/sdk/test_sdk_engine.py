@@ -316,14 +316,17 @@ except CancelledRun as error:
     assert impatient.history.run(unique("asleep")).state_name == "Crashed"
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["sync", "async", "sync in the background"])
 def test_a_script_whose_run_is_cancelled_stops_with_what_it_started(
     history: Any, unique: Unique, tmp_path: Path, kind: str
 ) -> None:
-    call = "hangs()" if kind == "sync" else "asyncio.run(hangs_too())"
+    call = "asyncio.run(hangs_too())" if kind == "async" else "hangs()"
+    # What a shell without job control does to `python script.py &`: interrupts do not arrive.
+    first = "signal.signal(signal.SIGINT, signal.SIG_IGN)" if "background" in kind else ""
     path = tmp_path / "script.py"
     path.write_text(f"""
-import asyncio, subprocess, sys, time
+import asyncio, signal, subprocess, sys, time
+{first}
 from headway import flow, task
 from headway.core.errors import CancelledRun
 @task
