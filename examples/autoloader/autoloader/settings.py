@@ -18,6 +18,7 @@ table = "lake.flights"
 cron = "15 * * * *"
 """
 
+import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,11 +144,21 @@ def read_settings(path: Path) -> Settings:
     try:
         settings = msgspec.toml.decode(text, type=Settings)
     except (msgspec.DecodeError, SettingsError) as error:
-        raise SettingsError(f"settings file {path}: {error}") from error
+        raise SettingsError(f"settings file {path}: {error}{_nearest(str(error))}") from error
     names = [ingestion.name for ingestion in settings.ingestion]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings file {path}: ingestion '{min(twice)}' is there twice")
     return settings.placed_in(path.resolve().parent)
+
+
+def _nearest(words: str) -> str:
+    """For an unknown key: the known one that it may have been meant to be."""
+    unknown = re.search(r"unknown field `(.*?)`", words)
+    if unknown is None:
+        return ""
+    known = {field.encode_name for kind in (Settings, Ingestion, Pool) for field in msgspec.structs.fields(kind)}
+    near = difflib.get_close_matches(unknown[1], sorted(known), n=1)
+    return f"; did you mean `{near[0]}`?" if near else f"; known keys: {', '.join(sorted(known))}"
 
 
 def as_json(value: msgspec.Struct) -> dict[str, Any]:

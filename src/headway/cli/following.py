@@ -34,6 +34,14 @@ LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 
 def watch_run(app: App, client: SyncClient, run: FlowRun, *, logs: bool = False) -> FlowRun:
     """Show each state (and log line) of a run until it has ended; the run as it is then."""
+    try:
+        return _watch(app, client, run, logs)
+    except KeyboardInterrupt:
+        app.note(f"The run goes on. Watch it again: headway flow-run watch {run.id} (or stop it: … cancel {run.id})")
+        raise
+
+
+def _watch(app: App, client: SyncClient, run: FlowRun, logs: bool) -> FlowRun:
     patient = _Patience(app)
     shown: set[UUID] = set()
     reader = LogReader(client, run.id)
@@ -52,7 +60,9 @@ def watch_run(app: App, client: SyncClient, run: FlowRun, *, logs: bool = False)
             said = time.monotonic()
         elif time.monotonic() - said > STILL_SECONDS:
             said = time.monotonic()
-            app.note(f"… still {run.state_name}; `headway flow-run explain {run.id}` says why a run waits.")
+            waits = run.state_type == StateType.SCHEDULED
+            hint = f"; `headway flow-run explain {run.id}` says why a run waits" if waits else ""
+            app.note(f"… still {run.state_name}{hint}.")
         time.sleep(POLL_SECONDS)
 
 

@@ -16,6 +16,8 @@ from headway.core.errors import HeadwayError
 __all__ = ["run"]
 
 REFUSED, MISUSED, INTERRUPTED = 1, 2, 130
+SAID_ALREADY = "Error creating flow run: "
+"""How the contract's message about bad parameters begins; after `Error:` it says nothing new."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -50,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complain(message: str, code: int, prefix: str = "Error: ") -> int:
-    line = " ".join(message.split())
+    line = " ".join(message.split()).removeprefix(SAID_ALREADY)
     click.echo(f"{prefix}{line}", err=True)
     return code
 

@@ -91,5 +91,11 @@ def test_a_run_that_no_worker_asks_for_is_explained_with_the_command_that_helps(
     assert "Resume it with: headway work-queue resume default --pool p" in said
 
 
+def test_a_wrong_parameter_is_told_without_saying_error_twice(shop) -> None:
+    assert deploy(shop).code == 0
+    line = shop("deployment", "run", "d", "--param", "rows=many").only_line
+    assert line.startswith("Error: parameter 'rows' is wrong: 'many' is not of type 'integer'")
+
+
 def test_an_interval_with_a_unit_is_refused_with_what_to_write(shop) -> None:
     assert "'5m' is not a number of seconds; write e.g. 300" in deploy(shop, "first", "d", "--interval", "5m").only_line

@@ -128,3 +128,19 @@ def test_following_logs_ends_only_after_a_quiet_look(capsys) -> None:
     out = capsys.readouterr().out.splitlines()
     assert len(out) == 1
     assert '"message": "one"' in out[0]
+
+
+def test_only_a_run_that_waits_is_to_be_explained(capsys, monkeypatch) -> None:
+    seconds = iter(range(0, 1000, 4))
+    monkeypatch.setattr(following.time, "monotonic", lambda: float(next(seconds)))
+    client = FakeClient([run_in("RUNNING")] * 4 + [run_in("COMPLETED")])
+    following.watch_run(App(), client, run_in("RUNNING"))
+    assert "… still Running.\n" in capsys.readouterr().err
+
+
+def test_who_stops_watching_is_told_that_the_run_goes_on(capsys) -> None:
+    client = FakeClient([])
+    client.read_flow_run = lambda _: (_ for _ in ()).throw(KeyboardInterrupt())  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        following.watch_run(App(), client, run_in("RUNNING"))
+    assert capsys.readouterr().err.startswith(f"The run goes on. Watch it again: headway flow-run watch {RUN}")
