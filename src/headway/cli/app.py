@@ -69,6 +69,13 @@ class App:
         """Always shown, on stderr."""
         click.echo(f"Warning: {text}", err=True)
 
+    def warn_of_unknown_settings(self) -> None:
+        """A misspelt variable would be silent otherwise."""
+        from headway.core.profiles import unknown_variables
+
+        for sentence in unknown_variables():
+            self.warn(sentence)
+
     def echo(self, text: str) -> None:
         """A line to stdout at once, so that a reader at the other end of a pipe sees it when it happens."""
         click.echo(text)

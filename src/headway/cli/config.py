@@ -25,6 +25,7 @@ def view(app: App, show_defaults: bool, show_secrets: bool) -> None:
     """Every setting with its value and where that comes from."""
     from headway.core.profiles import describe_settings
 
+    app.warn_of_unknown_settings()
     rows = []
     for setting in describe_settings():
         if setting.source == "default" and not show_defaults:

@@ -32,6 +32,7 @@ def start(app: App, host: str | None, port: int | None, database_url: str | None
     from headway.core.settings import read_value
     from headway.server.main import serve, with_overrides
 
+    app.warn_of_unknown_settings()
     if database_url is not None:
         database_url = read_value(find_variable("server.database_url"), database_url, "--database-url")
     settings = with_overrides(app.settings, host, port, database_url)

@@ -39,6 +39,7 @@ def start(
     """Run a worker until it is told to stop: the first Ctrl-C drains, the second stops the runs."""
     from headway.worker.main import WorkerOptions, run_worker
 
+    app.warn_of_unknown_settings()
     options = WorkerOptions(pool=pool, type=type_, name=name, work_queues=work_queues, limit=limit, run_once=run_once)
     say = (lambda text: app.echo(json.dumps({"message": text}))) if app.as_json else None
     return run_worker(options, settings=app.settings, say=say)

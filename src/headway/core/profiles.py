@@ -8,7 +8,7 @@ The file is `$HEADWAY_HOME/profiles.toml`:
     api_url = "http://127.0.0.1:4200/api"
     server.port = 4200
 
-Public names: `load_settings`, `describe_settings`, `write_setting`, `profiles_path`.
+Public names: `load_settings`, `describe_settings`, `write_setting`, `unknown_variables`, `profiles_path`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.core.errors import SettingsError
+from headway.core.nearest import nearest, suggestion
 from headway.core.settings import (
     PREFIX,
     Settings,
@@ -106,6 +107,21 @@ def find_variable(name: str) -> Variable:
     near = difflib.get_close_matches(wanted, known, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else " `headway config view` lists them."
     raise SettingsError(f"There is no setting {name!r}.{hint}")
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each variable of the environment that looks like a setting and is none.
+
+    Only variables of a section are looked at (`HEADWAY_SERVER_…`): others may be meant for a run or a program.
+    """
+    known = {variable.variable for variable in variables()}
+    sections = tuple({f"{PREFIX}{v.name.partition('.')[0].upper()}_" for v in variables() if "." in v.name})
+    names = os.environ if environ is None else environ
+    return [
+        f"{name} is not a setting and changes nothing.{suggestion(name, known) if nearest(name, known) else ''}"
+        for name in sorted(names)
+        if name.startswith(sections) and name not in known
+    ]
 
 
 def _locate(environ: Mapping[str, str]) -> Settings:

@@ -40,6 +40,16 @@ def test_an_unknown_setting_and_a_wrong_value_are_refused(cli) -> None:
     assert "HEADWAY_SERVER_PORT: 'x' is not allowed" in cli("config", "set", "server.port", "x").only_line
 
 
+def test_a_variable_that_is_no_setting_is_warned_of_where_it_would_have_counted(cli, monkeypatch) -> None:
+    monkeypatch.setenv("HEADWAY_SERVER_LOOPS_SCHEDULR", "off")
+    monkeypatch.setenv("HEADWAY_FLOW_RUN_ID", "of no section, so not looked at")
+    said = cli("config", "view")
+    assert said.code == 0
+    assert said.err.count("Warning:") == 1
+    expected = "Warning: HEADWAY_SERVER_LOOPS_SCHEDULR is not a setting and changes nothing. "
+    assert said.err.startswith(f"{expected}Did you mean 'HEADWAY_SERVER_LOOPS_SCHEDULER'")
+
+
 def test_the_version_says_where_it_runs(cli) -> None:
     assert cli("--version").out == f"{__version__}\n"
     facts = cli("version", "--output", "json").json
