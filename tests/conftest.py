@@ -3,7 +3,13 @@ what a test notes with `record_property("note", …)` is shown at the end of the
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A runner that was started in the background; the processes that tests start must still hear Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
