@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from headway.core.clock import Clock
-from headway.core.states import StateType
+from headway.core.rules.facts import Attempt
+from headway.core.states import State, StateType
 from headway.store.protocols import Situation, Situations
 from headway.wire.base import MAX_LIMIT
 from headway.wire.explain import Explanation, Reason
@@ -70,9 +71,7 @@ def reasons(situation: Situation, now: datetime) -> Reasons:
 def _state(situation: Situation, now: datetime) -> Reasons:
     run, state = situation.facts.run, situation.facts.run.state
     if state is None or state.type is not StateType.SCHEDULED:
-        name, type = (None, None) if state is None else (state.name, state.type.value)
-        words = "has no state" if state is None else f"is {state.name}"
-        yield Reason("not_scheduled", f"The run {words}; only scheduled runs wait for a worker.", _facts(name, type))
+        yield _not_scheduled(state, situation.facts.live_attempt)
         return
     if run.policy.in_process:
         text = "The run waits for a retry inside its own process; no worker may start it."
@@ -86,8 +85,19 @@ def _state(situation: Situation, now: datetime) -> Reasons:
         yield _not_due(state.name, situation.due, now)
 
 
-def _facts(name: str | None, type: str | None) -> dict[str, Any]:
-    return {"state_type": type, "state_name": name}
+def _not_scheduled(state: State | None, attempt: Attempt | None) -> Reason:
+    """What state it is in, why, and who has it."""
+    words = "has no state" if state is None else f"is {state.name}"
+    text = f"The run {words}; only scheduled runs wait for a worker."
+    facts: dict[str, Any] = {"state_type": None, "state_name": None}
+    if state is not None:
+        facts = {"state_type": state.type.value, "state_name": state.name, "message": state.message}
+        text += f" {state.message}" if state.message else ""
+    if attempt is not None:
+        facts |= {"attempt": attempt.number, "worker": attempt.worker_name}
+        place = f", on worker '{attempt.worker_name}'" if attempt.worker_name else ""
+        text += f" Attempt {attempt.number} has it{place}."
+    return Reason("not_scheduled", text, facts)
 
 
 def _not_due(name: str, due: datetime, now: datetime) -> Reason:

@@ -159,6 +159,18 @@ async def test_states_that_nobody_claims_say_so(desk: Desk, first: State, then: 
 
 
 @pytest.mark.anyio
+async def test_a_run_that_does_not_wait_says_why_and_who_has_it(desk: Desk) -> None:
+    worker = await desk.world.add_worker("w1")
+    run = await desk.world.add_run()
+    await desk.claims.claim("pool", ClaimRequest(claim_id=new_id(), worker_id=worker, limit=1))
+    await desk.world.propose(run, states.Cancelling("Not needed any more."))
+    assert await desk.message(run, "not_scheduled") == (
+        "The run is Cancelling; only scheduled runs wait for a worker. Not needed any more. "
+        "Attempt 1 has it, on worker 'w1'."
+    )
+
+
+@pytest.mark.anyio
 async def test_a_retry_after_a_crash_and_a_process_that_has_not_ended_are_told(desk: Desk) -> None:
     worker = await desk.world.add_worker("w1")
     run = await desk.world.add_run(policy=Policy(retries=1, retry_delay=30))
