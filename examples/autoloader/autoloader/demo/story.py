@@ -51,12 +51,12 @@ retry_delay_seconds = 1
 EXTRA: Final = {
     "first-half": 'entrypoint = "autoloader.demo.flows:autoload"\n',
     "summer": 'entrypoint = "autoloader.demo.flows:autoload"\n',
-    "autumn": "rest_seconds = 0.5\n",
+    "autumn": "rest_seconds = 2.0\n",
 }
 VICTIM: Final = "flights-autumn"
 PREVIEW: Final = "preview"
 PATIENCE: Final = 120.0
-LOOK_SECONDS: Final = 0.2
+LOOK_SECONDS: Final = 0.1
 FINAL: Final = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 
 T = TypeVar("T")
