@@ -166,7 +166,7 @@ def shown_in_a_terminal(site: Place, *arguments: str) -> str:
         os.close(theirs)
 
 
-def test_ctrl_c_ends_a_command_that_waits_with_one_word(site: Place) -> None:
+def test_ctrl_c_ends_a_command_that_waits_and_says_that_the_run_goes_on(site: Place) -> None:
     (site.home / "flows.py").write_text(FLOWS)
     site.run("work-pool", "create", "p", "--type", "process")
     site.run("deploy", "flows.py", "--name", "d", "--pool", "p")
@@ -174,4 +174,6 @@ def test_ctrl_c_ends_a_command_that_waits_with_one_word(site: Place) -> None:
     watching.wait_for("Scheduled")
     watching.signal(signal.SIGINT)
     assert watching.wait() == 130
-    assert watching.err == ["Interrupted."]
+    goes_on, interrupted = watching.err
+    assert goes_on.startswith("The run goes on. Watch it again: headway flow-run watch ")
+    assert interrupted == "Interrupted."
