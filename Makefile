@@ -32,7 +32,7 @@ demo: $(VENV)/.demo
 	@cd examples/autoloader && ../../$(BIN)/python -m autoloader.demo --folder ../../.demo $(DEMO_ARGS)
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(CI),--live) tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(if $(CI),--live) tests
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,20 @@ def cli_page() -> str:
         "Written by `make docs` from the commands themselves. Every command takes `--output json`; "
         "errors are one line on stderr and a non-zero exit.",
     ]
-    for path, command in _walk(root, ("headway",)):
-        context = click.Context(command, info_name=" ".join(path), max_content_width=110, terminal_width=110)
-        parts.append(f"## {' '.join(path)}\n\n```\n{command.get_help(context)}\n```")
+    for context in _walk(click.Context(root, info_name="headway", terminal_width=110, **root.context_settings)):
+        parts.append(f"## {context.command_path}\n\n```\n{context.command.get_help(context)}\n```")
     return "\n\n".join(parts) + "\n"
 
 
-def _walk(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
-    if not isinstance(command, click.Group):
-        return [(path, command)]
-    context = click.Context(command)
-    found: list[tuple[tuple[str, ...], click.Command]] = []
-    for name in command.list_commands(context):
-        child = command.get_command(context, name)
+def _walk(context: click.Context) -> Iterator[click.Context]:
+    """A context for every leaf, below its parents', as when a person calls it."""
+    if not isinstance(context.command, click.Group):
+        yield context
+        return
+    for name in context.command.list_commands(context):
+        child = context.command.get_command(context, name)
         assert child is not None
-        found += _walk(child, (*path, name))
-    return found
+        yield from _walk(click.Context(child, parent=context, info_name=name, **child.context_settings))
 
 
 def settings_page() -> str:

@@ -3,13 +3,25 @@ what a test notes with `record_property("note", …)` is shown at the end of the
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
 
 import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A runner that was started in the background; the processes that tests start must still hear Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Nobody's own settings, and nobody's own home: a test that names none gets a folder that goes with the run.
+for name in [name for name in os.environ if name.startswith("HEADWAY_")]:
+    if not name.startswith(("HEADWAY_TEST_", "HEADWAY_REFERENCE_")):
+        del os.environ[name]
+os.environ["HEADWAY_HOME"] = tempfile.mkdtemp(prefix="headway-tests-")
+atexit.register(shutil.rmtree, os.environ["HEADWAY_HOME"], ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,8 +16,6 @@ from live.play import Played, play
 from live.scenario import OUT_OF_SCOPE, steps
 from live.servers import headway, reference
 
-pytestmark = pytest.mark.xdist_group("reference")  # one reference server at a time
-
 REFERENCE = Path(__file__).parent / "reference" / "openapi-3.8.8.json"
 
 

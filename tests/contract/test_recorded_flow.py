@@ -19,8 +19,6 @@ from live.servers import Server, headway, reference
 from headway.testing.recorded_flow import RecordedFlow, play
 from headway.testing.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("reference")  # one reference server at a time
-
 Seen = dict[str, Any]
 
 

@@ -18,7 +18,7 @@ from headway.wire.flow_runs import FlowRunQuery
 from headway.wire.logs import LogQuery
 from headway.wire.task_runs import TaskRunQuery
 
-pytestmark = [pytest.mark.xdist_group("reference"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

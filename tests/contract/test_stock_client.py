@@ -18,8 +18,6 @@ from live.servers import reference_python
 
 from headway.testing.processes import Place
 
-pytestmark = pytest.mark.xdist_group("reference")  # one reference server at a time
-
 HERE = Path(__file__).parent / "stock"
 Run = Callable[..., str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -118,10 +119,13 @@ def free_port() -> int:
 def reference_python() -> Path:
     """The interpreter of an environment that has the reference, made on first use."""
     python = VENV / "bin" / "python"
-    if not (VENV / "bin" / "prefect").exists():
-        venv.create(VENV, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        subprocess.run([*pip, *PACKAGES], check=True, timeout=1200)
+    VENV.parent.mkdir(parents=True, exist_ok=True)
+    with VENV.with_suffix(".lock").open("w") as lock:  # tests that run side by side install it once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (VENV / "bin" / "prefect").exists():
+            venv.create(VENV, with_pip=True, clear=True)
+            pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+            subprocess.run([*pip, *PACKAGES], check=True, timeout=1200)
     return python
 
 
