@@ -135,6 +135,18 @@ class State:
         details = {**self.details, **{key: plain(value) for key, value in changes.items()}}
         return replace(self, details={key: value for key, value in details.items() if value is not None})
 
+    def to_row(self) -> dict[str, Any]:
+        """The columns that every table of states has, by the wire's names."""
+        return {
+            "id": self.id,
+            "type": self.type.value,
+            "name": self.name,
+            "timestamp": self.timestamp,
+            "message": self.message,
+            "data": self.data,
+            "state_details": dict(self.details),
+        }
+
 
 def plain(value: Any) -> Any:
     """A detail as plain JSON."""

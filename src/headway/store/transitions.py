@@ -188,21 +188,9 @@ def _write_states(connection: Connection, decisions: Sequence[Decision]) -> None
         attempt = decision.after.attempt or (decision.before.attempt if decision.before else None)
         for state in decision.written:
             number = None if attempt is None else attempt.number
-            rows.append({"flow_run_id": decision.after.run.id, "attempt": number, **_state_values(state)})
+            rows.append({"flow_run_id": decision.after.run.id, "attempt": number, **state.to_row()})
     if rows:
         connection.execute(insert(flow_run_state), rows)
-
-
-def _state_values(state: State) -> dict[str, Any]:
-    return {
-        "id": state.id,
-        "type": state.type.value,
-        "name": state.name,
-        "timestamp": state.timestamp,
-        "message": state.message,
-        "data": state.data,
-        "state_details": dict(state.details),
-    }
 
 
 # --- attempts and slots ---
@@ -284,7 +272,7 @@ def _write_tasks(connection: Connection, changes: Sequence[TaskChange], now: dat
         for one in last.values()
     ]
     _update_many(connection, task_run, {"id": "key"}, rows)
-    states = [{"task_run_id": change.after.id, **_state_values(change.state)} for change in changes]
+    states = [{"task_run_id": change.after.id, **change.state.to_row()} for change in changes]
     connection.execute(insert(task_run_state), states)
     for change in changes:
         key = change.state.details.get("cache_key")

@@ -49,7 +49,7 @@ class TaskRunService:
             tags=tuple(body.tags),
         )
         run, state = enter(bare, replace(proposed, timestamp=now))
-        row, is_new = await self._store.create({**_columns(body, now), **_entered(run, state)}, _state_row(state))
+        row, is_new = await self._store.create({**_columns(body, now), **_entered(run, state)}, state.to_row())
         return self._wire(row), is_new
 
     async def read(self, id: UUID) -> TaskRun:
@@ -124,16 +124,4 @@ def _entered(run: TaskRunFacts, state: State) -> dict[str, Any]:
         "start_time": run.start_time,
         "end_time": run.end_time,
         "total_run_time": run.total_run_time,
-    }
-
-
-def _state_row(state: State) -> dict[str, Any]:
-    return {
-        "id": state.id,
-        "type": state.type.value,
-        "name": state.name,
-        "timestamp": state.timestamp,
-        "message": state.message,
-        "data": state.data,
-        "state_details": dict(state.details),
     }
