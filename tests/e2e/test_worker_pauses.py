@@ -20,7 +20,8 @@ def asking(suspend: bool):
 
 
 def resume(project: Project, run: UUID, value: Any) -> str:
-    """The state that resuming with `value` leads to."""
+    """The state that resuming with `value` leads to, once the run has said which input it waits for."""
+    eventually(lambda: project.api.filter_flow_run_inputs(run, prefix="", limit=1), 30, f"{run} asks for an input")
     state: str = project.api.resume_flow_run(run, {"value": value}).state.name
     return state
 
