@@ -60,7 +60,7 @@ def test_a_run_whose_worker_is_dead_stops_itself_when_it_is_cancelled(
     pids = started_pids(marks)
     worker.kill()
     cancel(project, run)
-    done = project.until(run, deadline=15)
+    done = project.until(run, deadline=60)
     assert done.state_type == StateType.CANCELLED
     assert project.history(run) == ["Scheduled", "Pending", "Running", "Cancelling", "Cancelled"]
     eventually(lambda: gone(*pids), 10, "the run's process and its child to be gone")
@@ -75,6 +75,6 @@ def test_a_flow_inside_another_is_cancelled_alone(place: Place, project: Project
     ((id,),) = rows(place, "select id from flow_run where root_flow_run_id is not null")
     child = UUID(str(id))
     cancel(project, child)
-    assert project.until(child, deadline=15).state_type == StateType.CANCELLED
+    assert project.until(child, deadline=60).state_type == StateType.CANCELLED
     assert project.until(run).state_type == StateType.COMPLETED
     assert project.history(child) == ["Pending", "Running", "Cancelling", "Cancelled"]

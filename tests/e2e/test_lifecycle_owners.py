@@ -80,7 +80,7 @@ def test_a_run_that_dies_with_its_worker_is_tried_again_by_the_next_one(
     eventually(lambda: gone(child), 30, "the first try's child to be ended")
     project.api.set_flow_run_state(run, StateCreate(type=StateType.CANCELLING))
     assert project.until(run).state_type == StateType.CANCELLED
-    eventually(lambda: gone(*second) and at_rest(place), 15)
+    eventually(lambda: gone(*second) and at_rest(place), 60)
 
 
 def test_what_was_frozen_beyond_its_lease_finds_another_owner_and_ends(
@@ -104,7 +104,7 @@ def test_what_was_frozen_beyond_its_lease_finds_another_owner_and_ends(
     assert project.until(run).state_type == StateType.CANCELLED
     names = ["Scheduled", "Pending", "Running", "Crashed", "AwaitingRetry", "Pending", "Running"]
     assert project.history(run) == [*names, "Cancelling", "Cancelled"]
-    eventually(lambda: gone(*second) and at_rest(place), 15)
+    eventually(lambda: gone(*second) and at_rest(place), 60)
 
 
 def test_two_workers_race_for_forty_runs_and_each_is_run_once(place: Place, project: Project, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_two_workers_race_for_forty_runs_and_each_is_run_once(place: Place, proj
         project.until(run, "COMPLETED", deadline=90)
     assert Counter(book.read_text().split()) == dict.fromkeys(runs, 1)
     assert rows(place, "select count(*), max(number) from attempt") == [(40, 1)]
-    eventually(lambda: at_rest(place), 15)
+    eventually(lambda: at_rest(place), 60)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_failures_and_crashes_share_one_budget(
     run = project.start(deployment, parameters={"script": script, "book": str(book)})
     assert project.until(run).state_type == end
     assert len(book.read_text().split()) == tries
-    eventually(lambda: at_rest(place), 15)
+    eventually(lambda: at_rest(place), 60)

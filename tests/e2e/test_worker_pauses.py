@@ -35,7 +35,7 @@ def test_a_suspended_run_frees_its_worker_and_goes_on_in_a_new_process(site: Pla
     assert resume(project, run, 7) == "Resuming"
     assert project.until(run).state_name == "Completed"
     assert project.history(run)[:5] == ["Scheduled", "Pending", "Running", "Suspended", "Resuming"]
-    eventually(lambda: "answer 7" in project.logs(run), 15)
+    eventually(lambda: "answer 7" in project.logs(run), 60)
 
 
 def test_a_paused_run_keeps_its_process_and_its_worker(site: Place, project: Project) -> None:

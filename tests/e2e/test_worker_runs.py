@@ -98,7 +98,7 @@ def test_a_run_is_executed_in_a_process_and_its_output_is_in_its_logs(site: Plac
     assert project.history(run) == ["Scheduled", "Pending", "Running", "Completed"]
     assert done.infrastructure_pid
     records = eventually(lambda: [r for r in project.log_records(run) if r.name.startswith("headway.std")] or None)
-    eventually(lambda: {"hello Ada", "a warning"} <= set(project.logs(run)), 15)
+    eventually(lambda: {"hello Ada", "a warning"} <= set(project.logs(run)), 60)
     assert {(r.message, r.level) for r in records} <= {("hello Ada", 20), ("a warning", 30)}
 
 
@@ -109,7 +109,7 @@ def test_stream_output_prints_the_output_on_the_worker_too(site: Place, project:
     worker.wait_for("hello world")
     quiet = project.start(project.deploy("hello", HELLO, pool, job_variables={"stream_output": False}), name="quiet")
     project.until(quiet)
-    eventually(lambda: "hello world" in project.logs(quiet), 15)
+    eventually(lambda: "hello world" in project.logs(quiet), 60)
     assert worker.text.count("hello world") == 1
 
 
@@ -155,7 +155,7 @@ def test_a_process_that_leaves_without_a_final_state_is_crashed_with_its_exit_co
     crashed = project.until(run)
     assert crashed.state_type == StateType.CRASHED
     assert "code 7" in crashed.state.message
-    eventually(lambda: "about to leave" in project.logs(run), 15)
+    eventually(lambda: "about to leave" in project.logs(run), 60)
 
 
 def test_a_run_that_cannot_be_started_says_why_and_is_not_tried_again(site: Place, project: Project) -> None:

@@ -227,7 +227,7 @@ def test_a_flow_that_overruns_its_limit_is_timed_out_and_its_process_ends(projec
     assert time.monotonic() - started < 15
     assert state_name(project, id) == "TimedOut"
     child = int((project.folder / "child").read_text())
-    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", 10)
+    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", 60)
 
 
 def test_a_cancelled_run_that_gets_the_signal_is_cancelled_and_runs_its_hooks(project: Project, unique: Unique) -> None:
@@ -282,7 +282,7 @@ def test_an_engine_that_was_given_up_ends_with_all_it_started(impatient: Project
     assert engine.wait(30) == 3
     assert "belongs to another process now" in engine.err
     child = int((project.folder / "child").read_text())
-    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", 10)
+    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", 60)
 
 
 def test_a_script_whose_run_was_given_up_stops(impatient: Project, unique: Unique) -> None:

@@ -138,7 +138,7 @@ def test_after_a_flush_sending_goes_on(portal: Portal) -> None:
         numbers.put(number)
         assert numbers.flush(10)
     numbers.put(3)
-    eventually(lambda: server.items == [0, 1, 2, 3], 10)
+    eventually(lambda: server.items == [0, 1, 2, 3], 60)
 
 
 def test_closing_takes_nothing_more(portal: Portal) -> None:
