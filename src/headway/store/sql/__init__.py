@@ -1,0 +1,34 @@
+"""The hot statements, as text: one file per statement, `<dialect>/<name>.sql` before `common/<name>.sql`.
+
+What is written or read on every request goes to the driver's cursor as it stands in its file; everything
+else is SQLAlchemy Core. A file's comments say what it is for and, in a dialect's folder, why it differs
+from the other's. Parameters are `:name` in every file; `:rows` of a set-based statement is a JSON array on
+SQLite (`json_each`) and one array per column on PostgreSQL (`unnest`, `= ANY`).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+__all__ = ["statement"]
+
+_HERE = Path(__file__).parent
+_COMMENT = re.compile(r"--[^\n]*")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+
+
+@cache
+def statement(dialect: str, name: str) -> str:
+    """The text of a statement, with the dialect's own parameters: `:name` (sqlite) or `%(name)s` (postgresql).
+
+    Raises FileNotFoundError for a name that neither the dialect's folder nor `common` has.
+    """
+    path = _HERE / dialect / f"{name}.sql"
+    if not path.exists():
+        path = _HERE / "common" / f"{name}.sql"
+    text = " ".join(_COMMENT.sub("", path.read_text(encoding="utf-8")).split())
+    if dialect == "postgresql":  # psycopg's parameters, and a percent sign of its own for each of ours
+        text = _PARAMETER.sub(r"%(\1)s", text.replace("%", "%%"))
+    return text
