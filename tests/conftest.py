@@ -8,8 +8,11 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 
 import pytest
+
+from headway.testing.postgres import Cluster, PostgresMissing
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A runner that was started in the background; the processes that tests start must still hear Ctrl-C.
@@ -26,6 +29,21 @@ atexit.register(shutil.rmtree, os.environ["HEADWAY_HOME"], ignore_errors=True)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live", action="store_true", default=False, help="compare with a live reference server")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL cluster for all tests of this process; `postgres.new_database()` is a database of one's own."""
+    try:
+        cluster = Cluster().__enter__()
+    except PostgresMissing as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(error.message)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
