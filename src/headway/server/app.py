@@ -59,6 +59,7 @@ from headway.server.services.planning import Planner
 from headway.server.services.states import StateService
 from headway.server.services.task_runs import TaskRunService
 from headway.server.services.transitions import Transitions
+from headway.server.services.wakes import Wakes
 from headway.server.services.work_pools import WorkPoolService
 from headway.server.services.work_queues import WorkQueueService
 from headway.server.services.worker_types import WorkerTypeService
@@ -100,7 +101,8 @@ class Server:
         self.database = Database(settings.database_url)
         self.telemetry = _telemetry(settings.database_url)
         self._presences: list[Presence] = []
-        self.transitions = Transitions(TransitionStore(self.database), self.clock, settings.server)
+        self.wakes = Wakes()
+        self.transitions = Transitions(TransitionStore(self.database), self.clock, settings.server, self.wakes)
         pools, queues = WorkPoolStore(self.database), WorkQueueStore(self.database)
         self.types = WorkerTypeService(InstalledDrivers(), pools)
         self.pools = WorkPoolService(pools, queues, self.types, self.clock, RunCanceller(self.transitions))
@@ -205,6 +207,7 @@ class Server:
 
     async def stop(self) -> None:
         """Stop the loops, finish what is under way, close the databases; stopping twice is harmless."""
+        self.wakes.close()
         for loop in reversed(self._loops):
             await loop.stop()
         await self.transitions.close()

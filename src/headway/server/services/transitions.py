@@ -21,6 +21,7 @@ from headway.core.rules.commands import Command, CreateRun, Decision, Propose, P
 from headway.core.rules.facts import Caller, Run, Terms
 from headway.core.settings import ServerSettings
 from headway.core.states import State, StateType
+from headway.server.services.wakes import Wakes
 from headway.store import protocols
 from headway.wire.flow_runs import FlowRunBulkSetState, FlowRunBulkStates, FlowRunOrchestrationResult
 from headway.wire.states import (
@@ -53,8 +54,11 @@ def terms_of(settings: ServerSettings) -> Terms:
 class Transitions:
     """The one way by which runs change their state."""
 
-    def __init__(self, store: protocols.Transitions, clock: Clock, settings: ServerSettings) -> None:
+    def __init__(
+        self, store: protocols.Transitions, clock: Clock, settings: ServerSettings, wakes: Wakes | None = None
+    ) -> None:
         self.terms = terms_of(settings)
+        self._wakes = wakes
         self._store = store
         self._clock = clock
         self._waiting: deque[tuple[Command, asyncio.Future[Decision]]] = deque()
@@ -102,6 +106,8 @@ class Transitions:
                 await self._commit(batch[len(batch) // 2 :])
                 return
             outcomes = [error]
+        if self._wakes is not None:
+            self._wakes.heed([outcome for outcome in outcomes if isinstance(outcome, Decision)], self._clock.now())
         for (_, answer), outcome in zip(batch, outcomes, strict=True):
             if answer.done():
                 continue
