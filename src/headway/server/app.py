@@ -35,6 +35,7 @@ from headway.server.api import (
 from headway.server.api.routing import Api, Request, Route
 from headway.server.asgi import asgi_app
 from headway.server.installed_types import InstalledDrivers
+from headway.server.loop_lag import LoopLag
 from headway.server.loops.base import Loop
 from headway.server.loops.cancellations import Cancellations
 from headway.server.loops.late_runs import LateRuns
@@ -68,6 +69,7 @@ from headway.store.attempts import AttemptStore
 from headway.store.claims import ClaimStore
 from headway.store.database import Database, check_usable, sqlite_path
 from headway.store.deployments import DeploymentStore
+from headway.store.durability import durability
 from headway.store.events import EventStore
 from headway.store.explain import ExplainStore
 from headway.store.flow_run_inputs import FlowRunInputStore
@@ -101,6 +103,7 @@ class Server:
         self.database = Database(settings.database_url)
         self.telemetry = _telemetry(settings.database_url)
         self._presences: list[Presence] = []
+        self._lag = LoopLag()
         self.wakes = Wakes()
         self.transitions = Transitions(TransitionStore(self.database), self.clock, settings.server, self.wakes)
         pools, queues = WorkPoolStore(self.database), WorkQueueStore(self.database)
@@ -120,7 +123,7 @@ class Server:
         self.api = Api(self._routes())
 
     def _routes(self) -> Iterable[Route]:
-        yield from admin.routes(self._is_ready, self._shown_settings)
+        yield from admin.routes(self._is_ready, self._shown_settings, self._durability, self._loop_lag)
         yield from flows.routes(FlowService(FlowStore(self.database), self.clock))
         yield from self._pool_routes()
         yield from transitions.routes(self.transitions)
@@ -184,6 +187,13 @@ class Server:
             return False
         return True
 
+    async def _durability(self) -> dict[str, dict[str, str]]:
+        """Of the connection that writes states, and of the one that writes logs and events."""
+        return {"record": await self.database.write(durability), "telemetry": await self.telemetry.write(durability)}
+
+    def _loop_lag(self, reset: bool) -> dict[str, float]:
+        return self._lag.read(reset=reset)
+
     def _shown_settings(self) -> dict[str, Any]:
         return {
             variable.name: "********" if variable.secret else _plain(_value(self.settings, variable.name))
@@ -210,6 +220,7 @@ class Server:
         self.wakes.close()
         for loop in reversed(self._loops):
             await loop.stop()
+        await self._lag.stop()
         await self.transitions.close()
         await self.database.close()
         await self.telemetry.close()
@@ -250,7 +261,7 @@ def embedded(settings: Settings) -> Server:
 def _telemetry(url: str) -> Database:
     path = sqlite_path(url)
     if path is None:
-        return Database(url)
+        return Database(url, name="telemetry", readers=2, writers=2)
     beside = path.with_name(f"{path.stem}-telemetry{path.suffix}")
     # Logs and events may lose the last commits in a power cut; states never do.
     return Database(f"sqlite:///{beside}", synchronous="NORMAL")

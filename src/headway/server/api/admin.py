@@ -13,7 +13,12 @@ COMPATIBLE_VERSION = "3.9.1"
 API_VERSION = "0.8.4"
 
 
-def routes(is_ready: Callable[[], Awaitable[bool]], shown_settings: Callable[[], dict[str, Any]]) -> list[Route]:
+def routes(
+    is_ready: Callable[[], Awaitable[bool]],
+    shown_settings: Callable[[], dict[str, Any]],
+    durability: Callable[[], Awaitable[dict[str, dict[str, str]]]],
+    loop_lag: Callable[[bool], dict[str, float]],
+) -> list[Route]:
     async def health() -> bool:
         return True
 
@@ -34,6 +39,12 @@ def routes(is_ready: Callable[[], Awaitable[bool]], shown_settings: Callable[[],
     async def admin_settings() -> dict[str, Any]:
         return shown_settings()
 
+    async def admin_durability() -> dict[str, dict[str, str]]:
+        return await durability()
+
+    async def admin_loop_lag(reset: bool = False) -> dict[str, float]:
+        return loop_lag(reset)
+
     async def csrf_token(client: str) -> None:
         # The reference answers this text when protection is off, and its clients look for it.
         raise Invalid("CSRF protection is disabled.", loc=("query", "client"))
@@ -45,5 +56,7 @@ def routes(is_ready: Callable[[], Awaitable[bool]], shown_settings: Callable[[],
         Route("GET", "/version", version, tag="Root"),
         Route("GET", "/admin/version", admin_version, tag="Admin"),
         Route("GET", "/admin/settings", admin_settings, tag="Admin"),
+        Route("GET", "/admin/durability", admin_durability, tag="Admin"),
+        Route("GET", "/admin/loop-lag", admin_loop_lag, tag="Admin"),
         Route("GET", "/csrf-token", csrf_token, tag="Admin"),
     ]

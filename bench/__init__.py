@@ -1,0 +1,1 @@
+"""Headway's benchmark: every row of the performance table, for Headway and for the reference, side by side."""

@@ -1,0 +1,8 @@
+"""Every row of the table, in its order."""
+
+from __future__ import annotations
+
+from bench.rows import lifecycle
+from bench.rows.base import Row
+
+ROWS: tuple[Row, ...] = (*lifecycle.ROWS,)

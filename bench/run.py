@@ -1,0 +1,149 @@
+"""One run: every row on every target, round by round, then the table and the JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from bench.durability import NotDurable, demand
+from bench.report import Results, lay_out, table
+from bench.rows.base import Row, Scale
+from bench.targets.base import BenchError, Target
+from bench.targets.headway import HeadwayTarget
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to measure."""
+
+    rows: list[Row]
+    databases: tuple[str, ...] = ("sqlite",)
+    peer: bool = False
+    rounds: int = 1
+    quick: bool = False
+    save: bool = True
+    note: str = ""
+
+
+@dataclass
+class Record:
+    """Everything that goes into the JSON beside the samples."""
+
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    durability: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Settings that differ from what each system ships with."""
+
+
+def run(plan: Plan) -> Results:
+    """Measure, print, save. BenchError when a server's commits are not durable."""
+    results, record = Results(), Record()
+    described = machine.describe()
+    begun = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        makers = Makers(plan, stack)
+        for round_ in range(1, plan.rounds + 1):
+            for row in plan.rows:
+                for label in makers.labels(row):
+                    _measure(row, makers, label, plan, results, record, f"round {round_}/{plan.rounds}")
+    labels = [label for label in makers.all_labels() if any(key[2] == label for key in results.samples)]
+    print()
+    print(lay_out(table(plan.rows, results, labels)))
+    _print_durability(record)
+    for (name, label), reasons in results.failures.items():
+        print(f"failed: {name} on {label}: {reasons[-1]}")
+    load = described["load_average"][0]
+    print(f"{time.perf_counter() - begun:.0f} s on {described['cores']} cores, load before {load:.1f}")
+    if plan.save:
+        print(f"raw samples: {_save(plan, results, record, described)}")
+    return results
+
+
+class Makers:
+    """Makes the target of a label, with a home and a database of its own."""
+
+    def __init__(self, plan: Plan, stack: contextlib.ExitStack) -> None:
+        self._plan = plan
+
+    def all_labels(self) -> list[str]:
+        return [f"headway-{database}" for database in self._plan.databases]
+
+    def labels(self, row: Row) -> list[str]:
+        return [f"headway-{database}" for database in self._plan.databases if database in row.databases]
+
+    @contextlib.contextmanager
+    def make(self, label: str) -> Iterator[Target]:
+        home = Path(tempfile.mkdtemp(prefix="headway-bench-"))
+        target = HeadwayTarget(label.partition("-")[2], home)
+        try:
+            yield target
+        finally:
+            target.stop()
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _measure(row: Row, makers: Makers, label: str, plan: Plan, results: Results, record: Record, when: str) -> None:
+    begun = time.perf_counter()
+    print(f"{when} {row.name} on {label} … ", end="", flush=True)
+    with makers.make(label) as target:
+        try:
+            if row.started:
+                target.start()
+                _note(target, record)
+            figures = row.measure(target, Scale(plan.quick))
+        except (BenchError, AssertionError, RuntimeError, OSError) as error:
+            if isinstance(error, NotDurable):
+                raise
+            results.fail(row.name, label, str(error))
+            print(f"failed: {error}", flush=True)
+            return
+    results.add(row.name, label, figures)
+    told = ", ".join(f"{line.title} {figures[line.key]:.4g} {line.unit}" for line in row.lines if line.key in figures)
+    print(f"{time.perf_counter() - begun:.0f} s: {told}", flush=True)
+
+
+def _note(target: Target, record: Record) -> None:
+    """Once per label: versions, settings and durability."""
+    told = target.durability()
+    if target.name == "headway":
+        demand(told.get("record", {}), target.label)
+    record.durability[target.label] = told
+    record.versions[target.label] = target.versions()
+    record.settings[target.label] = target.settings
+
+
+def _print_durability(record: Record) -> None:
+    for label, told in record.durability.items():
+        print(f"durability of {label}: {json.dumps(told)}; settings changed: {json.dumps(record.settings[label])}")
+
+
+def _save(plan: Plan, results: Results, record: Record, described: dict[str, Any]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    path = RESULTS / f"{stamp}-{described['commit']}.json"
+    document = {
+        "note": plan.note,
+        "machine": described,
+        "rounds": plan.rounds,
+        "quick": plan.quick,
+        "versions": record.versions,
+        "settings_changed": record.settings,
+        "durability": record.durability,
+        "samples": [
+            {"row": row, "line": key, "target": label, "samples": values}
+            for (row, key, label), values in results.samples.items()
+        ],
+        "failures": [{"row": row, "target": label, "reasons": why} for (row, label), why in results.failures.items()],
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
