@@ -1,32 +1,40 @@
-"""One database, used from async code: reads on a few threads, writes on one.
+"""One database, used from async code: reads on a few threads, writes on one (SQLite) or a few (PostgreSQL).
 
 Store functions are plain synchronous functions over a SQLAlchemy Core `Connection`; they are handed to
 `read` or `write` and never see an event loop. A write runs in one transaction that is committed, fsynced,
 before `write` returns. On SQLite every write begins with BEGIN IMMEDIATE, because facts that are read
-before the lock is taken may be stale by the time they are used, and other processes share the file.
+before the lock is taken may be stale by the time they are used, and other processes share the file. On PostgreSQL
+rows are locked instead (`store.locks`), and a transaction that somebody else was in the way of is run again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from headway.core.errors import DatabaseCorrupted, StoreError, Unavailable
+from headway.core.errors import DatabaseCorrupted, Invalid, StoreError, Unavailable
+from headway.store import postgresql
+from headway.store.postgresql import Verdict
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _READERS = 4
+_WRITERS = 4
 _BUSY_MS = 20_000
+_TRIES = 8
+_RETRY_AFTER = 0.5
 
 
 class Database:
@@ -35,28 +43,47 @@ class Database:
     Args:
         url: `sqlite:///PATH` or a PostgreSQL URL, as SQLAlchemy spells them.
         synchronous: SQLite's durability; FULL fsyncs each commit, NORMAL is for telemetry only.
+        name: `record` or `telemetry`, which may be two parts of one PostgreSQL database.
+        writers: threads that write to PostgreSQL; SQLite has one writer whatever this says.
     """
 
-    def __init__(self, url: str, *, synchronous: str = "FULL", readers: int = _READERS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: str = "FULL",
+        readers: int = _READERS,
+        writers: int = _WRITERS,
+        name: str = "record",
+    ) -> None:
         self.url = url
+        self.name = name
         self.synchronous = synchronous
+        self.is_sqlite = url.startswith("sqlite")
         self._readers = readers
+        self._writers = 1 if self.is_sqlite else writers
         self._open()
 
     def _open(self) -> None:
         self._pid = os.getpid()
-        self._engine = _engine(self.url, self.synchronous, self._readers + 1)
-        self._write_pool = ThreadPoolExecutor(1, thread_name_prefix="headway-write")
+        if self.is_sqlite:
+            self._engine = self._reading = _sqlite_engine(self.url, self.synchronous, self._readers + 1)
+        else:
+            presence = postgresql.PRESENCE[self.name]
+            self._engine = postgresql.engine(self.url, self._writers, presence=presence)
+            self._reading = postgresql.engine(self.url, self._readers, reads=True, presence=presence)
+        self._write_pool = ThreadPoolExecutor(self._writers, thread_name_prefix="headway-write")
         self._read_pool = ThreadPoolExecutor(self._readers, thread_name_prefix="headway-read")
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():  # threads and connections of the parent do not exist here
             self._engine.dispose(close=False)
+            self._reading.dispose(close=False)
             self._open()
 
     @property
     def engine(self) -> Engine:
-        """The engine, for migrations and tests."""
+        """The engine that writes, for migrations and tests."""
         self._after_fork()
         return self._engine
 
@@ -66,25 +93,58 @@ class Database:
         return self._engine.dialect.name
 
     async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work(connection, *args)` on a reader thread, in one consistent snapshot."""
+        """Run `work(connection, *args)` on a reader thread.
+
+        SQLite shows one snapshot throughout; on PostgreSQL each statement sees what is committed when it begins,
+        so what must fit together is asked for in one statement, or in a write.
+        """
         self._after_fork()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._read_pool, self._run, work, args, kwargs, False)
 
     async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work(connection, *args)` on the writer thread, in one transaction; returns after the commit."""
+        """Run `work(connection, *args)` on a writer thread, in one transaction; returns after the commit.
+
+        On PostgreSQL `work` may be run more than once: of the runs before the last, nothing is left in the database.
+
+        Raises:
+            Unavailable: nobody can tell whether it was committed, or nothing happened; repeating is safe.
+            Invalid: the database cannot keep a text.
+        """
         self._after_fork()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._write_pool, self._run, work, args, kwargs, True)
 
     def _run(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], writes: bool) -> T:
-        try:
-            with self._engine.connect() as connection:
-                connection.info["headway_writes"] = writes
-                with connection.begin():
-                    return work(connection, *args, **kwargs)
-        except OperationalError as error:
-            raise Unavailable(f"The database cannot answer right now: {_reason(error)}.") from error
+        tries = 0
+        while True:
+            tries += 1
+            trial = _Trial(self._engine if writes else self._reading, writes)
+            try:
+                return trial.run(work, args, kwargs)
+            except SQLAlchemyError as error:
+                if self.is_sqlite:
+                    _give_up_sqlite(error)
+                self._settle(error, trial, tries)
+
+    def _settle(self, error: SQLAlchemyError, trial: _Trial, tries: int) -> None:
+        """Return if the transaction should be tried again; raise what its caller is told otherwise."""
+        match postgresql.judge(error):
+            case Verdict.REPEAT if tries < _TRIES:
+                time.sleep(random.uniform(0, 0.01 * tries))  # so that those who collided do not again
+            case Verdict.REPEAT_ONCE if tries == 1 and trial.writes:
+                return
+            case Verdict.LOST if tries == 1 and not trial.committing:
+                return  # the connection may have been dead for long: a restart of the database kills all idle ones
+            case Verdict.LOST | Verdict.REPEAT:
+                doubt = "It is not known whether the change was made; repeat it. " if trial.committing else ""
+                raise Unavailable(
+                    f"The database cannot answer right now: {_reason(error)}. {doubt}".strip(), _RETRY_AFTER
+                ) from error
+            case Verdict.REFUSE:
+                raise Invalid(f"The database cannot keep this text: {_reason(error)}.") from error
+            case _:
+                raise error
 
     async def close(self) -> None:
         """Finish what is under way and close the connections; closing twice is harmless."""
@@ -94,11 +154,34 @@ class Database:
         self._write_pool.shutdown(wait=True)
         self._read_pool.shutdown(wait=True)
         self._engine.dispose()
+        self._reading.dispose()
 
 
-def _engine(url: str, synchronous: str, connections: int) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=connections, pool_pre_ping=True)
+class _Trial:
+    """One run of a store function in a transaction; `committing` once its fate is in the database's hands."""
+
+    def __init__(self, engine: Engine, writes: bool) -> None:
+        self.engine = engine
+        self.writes = writes
+        self.committing = False
+
+    def run(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        with self.engine.connect() as connection:
+            connection.info["headway_writes"] = self.writes
+            with connection.begin() as transaction:
+                result = work(connection, *args, **kwargs)
+                self.committing = self.writes
+                transaction.commit()
+            return result
+
+
+def _give_up_sqlite(error: SQLAlchemyError) -> NoReturn:
+    if isinstance(error, OperationalError):
+        raise Unavailable(f"The database cannot answer right now: {_reason(error)}.") from error
+    raise error
+
+
+def _sqlite_engine(url: str, synchronous: str, connections: int) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -125,8 +208,9 @@ def _engine(url: str, synchronous: str, connections: int) -> Engine:
     return engine
 
 
-def _reason(error: DBAPIError) -> str:
-    return str(error.orig or error).strip().splitlines()[0]
+def _reason(error: SQLAlchemyError) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return next(iter(str(cause).strip().splitlines()), type(cause).__name__).rstrip(".")
 
 
 def check_usable(database: Database) -> None:
@@ -144,12 +228,24 @@ def check_usable(database: Database) -> None:
                 if path is not None:
                     connection.exec_driver_sql("PRAGMA user_version = 1")
                     connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+                else:
+                    _check_version(connection)
     except DatabaseError as error:
         kind = StoreError if isinstance(error, OperationalError) else DatabaseCorrupted
-        raise kind(
-            f"Cannot use the database {database.url}: {_reason(error)}. "
+        remedy = (
             "Name another one with HEADWAY_HOME or --database-url, or restore this one from a backup."
-        ) from error
+            if path is not None
+            else "Check that PostgreSQL runs there, that the database exists and that this user may use it."
+        )
+        raise kind(f"Cannot use the database {postgresql.shown(database.url)}: {_reason(error)}. {remedy}") from error
+
+
+def _check_version(connection: Connection) -> None:
+    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+    if version < postgresql.OLDEST * 10_000:
+        raise StoreError(
+            f"This is PostgreSQL {version // 10_000}; Headway needs {postgresql.OLDEST} or newer. Upgrade the database."
+        )
 
 
 def _make_folder(folder: Path, url: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, inspect, text
 
-from headway.core.errors import DatabaseTooNew
+from headway.core.errors import DatabaseTooNew, StoreError
+from headway.store import postgresql
 from headway.store.database import Database
 from headway.store.presence import Presence
 from headway.store.tables import metadata, telemetry
@@ -30,6 +31,9 @@ class Lineage:
     def folder(self) -> Path:
         return Path(__file__).parent / "migrations" / self.name
 
+
+_MIGRATING = 0x68776179_00
+"""Key of PostgreSQL's advisory lock that lets one server at a time look whether to migrate."""
 
 RECORD = Lineage("record", metadata, "headway_version", head="0001")
 TELEMETRY = Lineage("telemetry", telemetry, "headway_telemetry_version", head="0001")
@@ -55,13 +59,32 @@ def migrate(database: Database, lineage: Lineage, presence: Presence) -> str | N
 
 
 def _migrate(database: Database, lineage: Lineage) -> str | None:
-    with database.engine.connect() as connection:
+    engine = database.engine
+    if not database.is_sqlite:
+        # differs because every connection of the pool says that somebody uses the database: this one does not.
+        engine.dispose()
+        engine = postgresql.engine(database.url, 0)
+    with engine.connect() as connection:
         connection.info["headway_writes"] = True  # the lock first: two servers may start at once
         with connection.begin():
+            if not database.is_sqlite:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
             before = current(connection, lineage)
             if before != lineage.head:
+                if before is not None and not database.is_sqlite:
+                    _be_alone(connection, lineage)
                 _upgrade(connection, lineage, before)
     return before
+
+
+def _be_alone(connection: Connection, lineage: Lineage) -> None:
+    """Until the end of the transaction; whoever connects meanwhile waits."""
+    taken = f"SELECT pg_try_advisory_xact_lock({postgresql.PRESENCE[lineage.name]})"
+    if not connection.exec_driver_sql(taken).scalar_one():
+        raise StoreError(
+            "This database was made by an older Headway and has to be upgraded, but other servers use it. "
+            "Stop them first, then start this one again."
+        )
 
 
 def current(connection: Connection, lineage: Lineage) -> str | None:

@@ -1,4 +1,5 @@
-"""Who has a SQLite file open: an older process must not find its tables changed under it.
+"""Who has a SQLite file open: an older process must not find its tables changed under it. (On PostgreSQL every
+connection says so by itself, with an advisory lock that ends with it: `store.postgresql.PRESENCE`.)
 
 Every process that uses the file holds a shared advisory lock beside it; a migration of a file that has data
 needs the exclusive one. The lock is on a file of its own, because closing any descriptor of the database

@@ -54,6 +54,11 @@ _encode = msgspec.json.Encoder(enc_hook=_as_json).encode
 _decode = msgspec.json.Decoder().decode
 
 
+def to_json(value: Any) -> str:
+    """The JSON text that a value is stored as."""
+    return _encode(value).decode()
+
+
 class Json(TypeDecorator[Any]):
     """A JSON value: text on SQLite, JSONB on PostgreSQL; SQL NULL is None."""
 
@@ -63,13 +68,13 @@ class Json(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         # differs because PostgreSQL can only index and search JSON that it stores as JSONB.
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(JSONB())
+            return dialect.type_descriptor(JSONB(none_as_null=True))
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
-        return _encode(value).decode()
+        return to_json(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
