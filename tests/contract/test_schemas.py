@@ -194,7 +194,7 @@ def test_every_request_and_reply_type_of_the_wire_is_held_to_the_reference() -> 
         "LostAttempt", "RenewReply", "RenewRequest", "StopOrder", "WorkerRegister", "WorkerRegistered",
         # parts of bodies that are told apart by a tag, and of events
         "ConstantInput", "FlowRunInputRef", "ParameterInput", "TaskRunRef",
-        "IncomingEvent", "ReportedState", "ReportedTaskRun", "TaskRunReport",
+        "IncomingEvent", "ReportedState", "ReportedTaskRun", "TaskRunPayload",
     }  # fmt: skip
     modules = (admin, deployments, events, flow_runs, flows, graph, logs, states, task_runs, work_pools, work_queues,
                workers)  # fmt: skip

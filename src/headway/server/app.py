@@ -26,6 +26,7 @@ from headway.server.api import (
     flows,
     logs,
     states,
+    task_run_reports,
     task_runs,
     transitions,
     work_pools,
@@ -58,6 +59,7 @@ from headway.server.services.graph import GraphService
 from headway.server.services.logs import LogService
 from headway.server.services.planning import Planner
 from headway.server.services.states import StateService
+from headway.server.services.task_run_reports import Recorder, TaskRunReportService
 from headway.server.services.task_runs import TaskRunService
 from headway.server.services.transitions import Transitions
 from headway.server.services.wakes import Wakes
@@ -170,7 +172,9 @@ class Server:
             StateService(StateStore.of_flow_runs(database), "Flow run state"),
             StateService(StateStore.of_task_runs(database), "Task run state"),
         )
-        yield from events.routes(EventService(RecordingStore(database), EventStore(database, self.telemetry), clock))
+        recorder, kept = Recorder(RecordingStore(database)), EventStore(database, self.telemetry)
+        yield from events.routes(EventService(recorder, kept, clock))
+        yield from task_run_reports.routes(TaskRunReportService(recorder, kept, clock))
         yield from logs.routes(log_service)
         yield from self._deployment_routes(runs)
 

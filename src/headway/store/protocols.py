@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
@@ -283,13 +283,51 @@ class TaskRuns(Records, Protocol):
         ...
 
 
+class RecordedState(NamedTuple):
+    """A state that a task run has entered, as the record keeps it."""
+
+    id: UUID
+    type: str
+    name: str
+    timestamp: datetime
+    message: str | None
+    data: Any
+    state_details: Any
+
+
+class RecordedRun(NamedTuple):
+    """A task run as the record keeps it, and its new states, oldest first; the last one is its current one."""
+
+    id: UUID
+    flow_run_id: UUID | None
+    name: str
+    task_key: str
+    dynamic_key: str
+    cache_key: str | None
+    cache_expiration: datetime | None
+    task_version: str | None
+    empirical_policy: Any
+    tags: Any
+    labels: Any
+    task_inputs: Any
+    run_count: int
+    flow_run_run_count: int
+    expected_start_time: datetime
+    next_scheduled_start_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    total_run_time: float
+    states: Sequence[RecordedState]
+
+
 class Recording(Protocol):
-    """Task runs as events report them."""
+    """Task runs as their engines report them."""
 
-    async def record(self, reports: Sequence[tuple[Row, Row]]) -> list[int]:
-        """Record pairs of task run and state; returns the positions of those whose flow run does not exist.
+    async def record(self, runs: Sequence[RecordedRun], attempt: int | None, now: datetime) -> list[int]:
+        """Record what one attempt says (None: one that has no number) in one transaction.
 
-        Raises Invalid if the database refuses the batch; then nothing of it is recorded.
+        Returns the positions of those whose flow run does not exist. Raises Invalid if the database refuses
+        the batch; then nothing of it is recorded.
         """
         ...
 

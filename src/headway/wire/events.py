@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from headway.wire.base import Labels, Part
 from headway.wire.states import StateDetails, StateType
+from headway.wire.task_run_reports import Count
 from headway.wire.task_runs import TaskInput, TaskRunPolicy
 
-__all__ = ["Event", "IncomingEvent", "ReportedState", "ReportedTaskRun", "Resource", "TaskRunReport"]
+__all__ = ["Event", "IncomingEvent", "ReportedState", "ReportedTaskRun", "Resource", "TaskRunPayload"]
 
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Resource = dict[str, str]
 """Labels of a thing, `prefect.resource.id` among them; of a related one also `prefect.resource.role`."""
 
@@ -81,7 +81,7 @@ class ReportedTaskRun(Part):
     total_run_time: float | timedelta = 0.0
 
 
-class TaskRunReport(Part):
+class TaskRunPayload(Part):
     """The payload of an event `prefect.task-run.*`."""
 
     validated_state: ReportedState
