@@ -1,0 +1,103 @@
+"""Row locks of PostgreSQL: what a batch of commands looks at stays as it is until the batch is written.
+
+The order is pool, queue, deployment, run, attempt, each by id, in every transaction. Limits that are not set are not
+locked, because nobody counts them; the others are, so that two replicas never take one last slot twice. Everything
+that belongs to a run (its live row, states, slots, inputs) is guarded by the lock on the run. Renewals take
+only the attempt's row, so they wait for nothing but a decision about that very attempt.
+
+SQLite needs none of this: a write begins with the lock on the whole file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from headway.core.rules.commands import Claim, Command, CreateRun, EndAttempt, Propose, ProposeTask
+from headway.core.states import StateType
+from headway.store.sql import statement
+
+__all__ = ["lock_batch", "lock_runs", "starts", "whose_children"]
+
+LIMITS = ("pool", "queue", "deployment")
+
+
+def lock_batch(connection: Connection, commands: Sequence[Command]) -> None:
+    """Hold everything that deciding these commands depends on, until the transaction ends."""
+    if connection.dialect.name == "sqlite":
+        return
+    wanted = _Wanted()
+    for command in commands:
+        wanted.add(command)
+    _lock(connection, wanted)
+
+
+def lock_runs(connection: Connection, runs: Iterable[UUID]) -> None:
+    """The same for whatever will be done with these runs."""
+    if connection.dialect.name != "sqlite":
+        _lock(connection, _Wanted(runs=set(runs), starting=set(runs)))
+
+
+def whose_children(command: Command) -> UUID | None:
+    """The run whose children a command may end too."""
+    ends = (StateType.CANCELLED, StateType.CANCELLING, StateType.CRASHED)
+    if isinstance(command, EndAttempt) or (isinstance(command, Propose) and command.state.type in ends):
+        return command.run_id
+    return None
+
+
+def starts(command: Command) -> bool:
+    """Whether a rule may take slots for the command's run, or asks whether there are any."""
+    if isinstance(command, Propose):
+        return command.late or command.state.type in (StateType.PENDING, StateType.RUNNING)
+    return isinstance(command, Claim)
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """Ids that commands name. Runs that are `starting` take slots; children of `trees` may end with them."""
+
+    runs: set[UUID] = field(default_factory=set)
+    starting: set[UUID] = field(default_factory=set)
+    trees: set[UUID] = field(default_factory=set)
+    tasks: set[UUID] = field(default_factory=set)
+
+    def add(self, command: Command) -> None:
+        if isinstance(command, ProposeTask):
+            self.tasks.add(command.task_run_id)
+        elif isinstance(command, CreateRun):
+            run = command.run
+            self.limits.update(id for id in (run.work_pool_id, run.work_queue_id, run.deployment_id) if id is not None)
+            if run.parent_task_run_id is not None:
+                self.tasks.add(run.parent_task_run_id)
+        else:
+            self.runs.add(command.run_id)
+            if whose_children(command) is not None:
+                self.trees.add(command.run_id)
+
+
+def _lock(connection: Connection, wanted: _Wanted) -> None:
+    runs = wanted.runs
+    with closing(connection.connection.cursor()) as cursor:
+
+        def ask(name: str, **ids: Iterable[UUID]) -> list[tuple[Any, ...]]:
+            cursor.execute(statement("postgresql", name), {key: list(value) for key, value in ids.items()})
+            return list(cursor.fetchall())
+
+        if wanted.tasks:
+            runs |= {row[0] for row in ask("runs_of_tasks", tasks=wanted.tasks)}
+        if wanted.trees:
+            runs |= {row[0] for row in ask("runs_below", runs=wanted.trees)}
+        if wanted.starting:
+            in_force = ask("limits_in_force", runs=wanted.starting)
+            for kind in LIMITS:
+                if ids := [row[1] for row in in_force if row[0] == kind]:
+                    ask(f"lock_{kind}s", ids=ids)
+        if runs:
+            owners = {row[0] for row in ask("lock_runs", runs=runs)}
+            ask("lock_attempts", runs=owners)
