@@ -71,12 +71,12 @@ class _Wanted:
         if isinstance(command, ProposeTask):
             self.tasks.add(command.task_run_id)
         elif isinstance(command, CreateRun):
-            run = command.run
-            self.limits.update(id for id in (run.work_pool_id, run.work_queue_id, run.deployment_id) if id is not None)
-            if run.parent_task_run_id is not None:
-                self.tasks.add(run.parent_task_run_id)
+            if command.run.parent_task_run_id is not None:
+                self.tasks.add(command.run.parent_task_run_id)
         else:
             self.runs.add(command.run_id)
+            if starts(command):
+                self.starting.add(command.run_id)
             if whose_children(command) is not None:
                 self.trees.add(command.run_id)
 
