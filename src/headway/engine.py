@@ -10,23 +10,41 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
 from headway.sdk.engine_process import EngineProcess
+from headway.sdk.entrypoints import load_flow
+from headway.sdk.flows import Flow
 
-__all__ = ["main", "run_inline"]
+__all__ = ["main", "prepare", "run_inline"]
+
+NEEDED_LATER = ("headway.client.http",)
+"""What every run loads, but only once it needs it."""
 
 USAGE = "usage: python -m headway.engine [flow-run execute ID]   (without ID: HEADWAY_FLOW_RUN_ID)"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Execute one flow run in this process; the exit code."""
+def prepare(entrypoint: str | None = None, roots: Sequence[str] = ()) -> Callable[[], int]:
+    """What runs forked from this process are to execute; whatever they all need is loaded then, with the flow
+    that an entrypoint names."""
+    for name in NEEDED_LATER:
+        import_module(name)
+    import_module("headway").flow  # noqa: B018 -- loads what `from headway import flow, task` does
+    flow = load_flow(entrypoint, [Path(root) for root in roots]) if entrypoint else None
+    return partial(main, [], flow)
+
+
+def main(arguments: list[str] | None = None, flow: Flow[..., object] | None = None) -> int:
+    """Execute one flow run in this process; the exit code. `flow` is the run's, if it is loaded already."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         flow_run_id = _flow_run_id(given, os.environ)
-        return EngineProcess.of_this_process(flow_run_id).execute()
+        return EngineProcess.of_this_process(flow_run_id, flow).execute()
     except HeadwayError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -7,7 +7,8 @@ a driver; there is one driver object per worker process.
 The order of calls, for one attempt of one run:
 
 1. `Driver(DriverContext)`         once per worker. No I/O, no import of what is not needed to describe itself.
-2. `find(pool)`                    once at start: what an earlier worker left living, for adoption.
+2. `prepare()`                     once, before the first start; then
+   `find(pool)`                    what an earlier worker left living, for adoption.
 3. `start(job)` → `Handle`         once per attempt, or `locate(run, attempt)` where a start may have
                                    happened but was never reported. The worker reports the handle.
 4. `watch(handle)` and `logs(handle, after)`   side by side, each at most once at a time. Both end when the
@@ -116,7 +117,8 @@ class Job:
     """One attempt to be started.
 
     `env` comes on top of what the infrastructure has of its own (a worker's environment, an image's); None
-    removes a variable. `root` is where the deployment's relative paths begin, if it is a folder anywhere;
+    removes a variable. `root` is where the deployment's relative paths begin, if it is a folder anywhere, `entrypoint`
+    where its flow is;
     `secrets` names the entries of `env` that no preview shows.
     """
 
@@ -129,6 +131,7 @@ class Job:
     env: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     root: str | None = None
+    entrypoint: str | None = None
     secrets: frozenset[str] = frozenset()
 
     @property
@@ -184,10 +187,14 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverContext:
-    """What a driver is given: the folder that is its own to keep things in, and the pool it serves."""
+    """What a driver is given: the folder that is its own to keep things in, and the pool it serves.
+
+    `defaults` are the pool's own values of the driver's variables, as far as it has any.
+    """
 
     home: Path
     pool: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -202,6 +209,11 @@ class Driver(Protocol):
     Configuration: ClassVar[ConfigurationType]
 
     def __init__(self, context: DriverContext) -> None: ...
+
+    async def prepare(self) -> None:
+        """Get ready, so that the first start is not slower than the others. Starts nothing of a run, and fails
+        only if no run could be started."""
+        ...
 
     def preview(self, job: Job) -> str:
         """What `start` would send, for people, secrets masked. Pure: no I/O, the same job gives the same text."""

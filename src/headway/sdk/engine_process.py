@@ -52,17 +52,27 @@ class Terminated(BaseException):
 class EngineProcess:
     """Executes one run. `whole_process`: this process exists for the run and may be ended with it."""
 
-    def __init__(self, flow_run_id: UUID, settings: Settings, fence: Fence, *, whole_process: bool) -> None:
+    def __init__(
+        self,
+        flow_run_id: UUID,
+        settings: Settings,
+        fence: Fence,
+        *,
+        whole_process: bool,
+        flow: Flow[Any, Any] | None = None,
+    ) -> None:
         self.flow_run_id = flow_run_id
         self.session = Session(settings, headers=fence.headers)
         self.fence = fence
         self.whole_process = whole_process
+        self._flow = flow
         self._stopping = False
 
     @classmethod
-    def of_this_process(cls, flow_run_id: UUID) -> EngineProcess:
+    def of_this_process(cls, flow_run_id: UUID, flow: Flow[Any, Any] | None = None) -> EngineProcess:
+        """`flow` is the run's, if it is loaded already."""
         fence = Fence.take(os.environ)
-        return cls(flow_run_id, load_settings(), fence, whole_process=True)
+        return cls(flow_run_id, load_settings(), fence, whole_process=True, flow=flow)
 
     @classmethod
     def inline(cls, flow_run_id: UUID, env: Mapping[str, str]) -> EngineProcess:
@@ -125,6 +135,8 @@ class EngineProcess:
         return FAILED if state.is_failed() or state.is_crashed() else DONE
 
     def _load(self, run: FlowRun) -> tuple[Flow[Any, Any], dict[str, Any]]:
+        if self._flow is not None:
+            return self._flow, self._flow.parameters.from_names(run.parameters)
         if run.deployment_id is None:
             raise HeadwayError("The run has no deployment, so there is no entrypoint to load its flow from.")
         deployment = self.session.call(self.session.client.read_deployment(run.deployment_id))

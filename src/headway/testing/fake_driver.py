@@ -96,6 +96,9 @@ class FakeDriver:
         self.context = context
         self.infrastructure = infrastructure or FakeInfrastructure()
 
+    async def prepare(self) -> None:
+        """There is nothing to get ready."""
+
     def preview(self, job: Job) -> str:
         lines = [f"Fake job {job.identity}", *(f"  {k}={v}" for k, v in mask_environment(job.env, job.secrets).items())]
         return "\n".join(lines)

@@ -56,6 +56,7 @@ def job_of(claim: Claim, configuration: ConfigurationType, environment: RunEnvir
         pool=claim.work_pool_name,
         labels={"headway.flow": claim.flow.name, "headway.work-pool": claim.work_pool_name},
         root=claim.deployment.path if claim.deployment else None,
+        entrypoint=claim.deployment.entrypoint if claim.deployment else None,
     )
 
 

@@ -149,6 +149,7 @@ class Program:
                 registration = self._registration(type, name, driver, memory)
                 await self._register(client, pool, registration)
                 assert driver is not None, "the server refuses a type that is not the pool's"
+                await driver.prepare()
                 worker = Worker(
                     Tools(client, driver, memory, self._say),
                     pool.name,
@@ -206,7 +207,9 @@ class Program:
         """The driver; None for an unknown type that is not the pool's, which the server refuses in its words."""
         if type not in self._registry.types() and type != pool.type:
             return None
-        return self._registry.load(type)(DriverContext(home=self._settings.home, pool=pool.name))
+        variables = pool.base_job_template.get("variables", {}).get("properties", {})
+        defaults = {name: value["default"] for name, value in variables.items() if "default" in value}
+        return self._registry.load(type)(DriverContext(home=self._settings.home, pool=pool.name, defaults=defaults))
 
     def _registration(self, type: str, name: str, driver: Driver | None, memory: Memory) -> WorkerRegister:
         return WorkerRegister(

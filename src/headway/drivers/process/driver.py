@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
@@ -31,13 +32,15 @@ from headway.drivers.base import (
 from headway.drivers.process.attempts import AttemptDirectory, Started, attempts_of_pool, locate_attempt
 from headway.drivers.process.identity import family, kill, orphaned_sessions, reap, until_ended
 from headway.drivers.process.inline import InlineRuns
-from headway.drivers.process.launch import Plan, launch
+from headway.drivers.process.launch import Plan, launch, spawn
 from headway.drivers.process.settings import Process
 from headway.drivers.process.tail import Tail
+from headway.drivers.process.warm import Recipe, Templates
 
 __all__ = ["ProcessDriver"]
 
 STREAMS = ("stdout", "stderr")
+FORKS = sys.platform == "linux"
 TAIL_SECONDS = 0.2
 EXIT_FILE_SECONDS = 5.0
 KILL_SECONDS = 5.0
@@ -50,16 +53,27 @@ class ProcessDriver:
     description: ClassVar[str] = "Runs each flow run as a process on the worker's own machine."
     Configuration: ClassVar[ConfigurationType] = Process
 
+    engine: ClassVar[str] = "headway.engine"
+    """The module whose `prepare(entrypoint, roots)` gives what warm runs execute."""
+
     def __init__(self, context: DriverContext) -> None:
         self._context = context
         self._inline = InlineRuns()
+        self._templates = Templates(self.engine)
+
+    async def prepare(self) -> None:
+        """Warm up for the runs to come, unless the pool says that they are started otherwise."""
+        if FORKS and self._context.defaults.get("isolation", "fork") == "fork":
+            env = inherited({"PYTHONUNBUFFERED": "1"})
+            await asyncio.to_thread(self._templates.warm, Recipe.of(env))
 
     # -- starting
 
     def preview(self, job: Job) -> str:
         settings = configuration(job)
         plan = planned(job, "(a folder made for the attempt)")
-        head = f"Isolation: {settings.isolation}\n" if settings.isolation != "spawn" else ""
+        isolation = "spawn" if settings.isolation == "fork" and not forks(job) else settings.isolation
+        head = f"Isolation: {isolation}\n" if isolation != "spawn" else ""
         return head + plan.shown(mask_environment(job.env, job.secrets))
 
     async def start(self, job: Job) -> Handle:
@@ -69,7 +83,12 @@ class ProcessDriver:
         if job.root and not Path(job.root).is_dir():
             job = replace(job, root=None)  # on another machine; the engine says which path it missed
         plan = planned(job, str(directory.path / "work"))
-        return directory.handle(await asyncio.to_thread(launch, directory, plan))
+        return directory.handle(await asyncio.to_thread(launch, directory, plan, partial(self._begin, job)))
+
+    def _begin(self, job: Job, directory: AttemptDirectory, plan: Plan, lock: int) -> Started:
+        """Fork it from a template if that is wanted and possible, else spawn it."""
+        started = self._templates.fork(recipe(job, plan), directory, plan, lock) if forks(job) else None
+        return started or spawn(directory, plan, lock)
 
     # -- watching
 
@@ -163,7 +182,8 @@ class ProcessDriver:
         return None
 
     async def close(self) -> None:
-        """Nothing to give back: files are opened only while they are read."""
+        """The templates end; what was forked from them goes on."""
+        await asyncio.to_thread(self._templates.close)
 
     def _here(self, handle: Handle) -> tuple[AttemptDirectory, Started]:
         if not self.reaches(handle):
@@ -179,6 +199,23 @@ def configuration(job: Job) -> Process:
     if not isinstance(job.configuration, Process):
         raise DriverError(f"A process driver cannot start a job of type '{job.configuration.type}'.")
     return job.configuration
+
+
+def forks(job: Job) -> bool:
+    """Whether a warm template can start it: it has our engine and nothing else loaded."""
+    settings = configuration(job)
+    own = not job.command and not settings.command and settings.engine in (None, "headway")
+    return FORKS and own and settings.isolation == "fork"
+
+
+def recipe(job: Job, plan: Plan) -> Recipe:
+    settings = configuration(job)
+    modules = tuple(settings.preload)
+    if not settings.preload_flow or job.entrypoint is None:
+        return Recipe.of(plan.env, modules)
+    roots = tuple(dict.fromkeys(str(Path(root).absolute()) for root in (plan.working_dir, job.root) if root))
+    folder = settings.working_dir or job.root
+    return Recipe.of(plan.env, modules, entrypoint=job.entrypoint, roots=roots, working_dir=folder)
 
 
 def planned(job: Job, own_folder: str) -> Plan:

@@ -8,9 +8,10 @@ import select
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -18,7 +19,7 @@ from headway.core.errors import StartFailed
 from headway.drivers.process.attempts import AttemptDirectory, Started
 from headway.drivers.process.identity import reap
 
-__all__ = ["Plan", "launch"]
+__all__ = ["Plan", "Starter", "high_pipe", "launch", "read_reply", "spawn", "understand"]
 
 SHIM = Path(__file__).with_name("shim.py")
 START_SECONDS = 30.0
@@ -37,7 +38,11 @@ class Plan:
         return "\n".join(lines + [f"  {name}={value}" for name, value in env.items()])
 
 
-def launch(directory: AttemptDirectory, plan: Plan) -> Started:
+Starter: TypeAlias = Callable[[AttemptDirectory, Plan, int], Started]
+"""Starts an attempt whose lock (a descriptor) the caller holds. Raises `StartFailed`."""
+
+
+def launch(directory: AttemptDirectory, plan: Plan, start: Starter) -> Started:
     """Start the attempt, or find out who has. Raises `StartFailed`."""
     directory.create()
     deadline = time.monotonic() + START_SECONDS
@@ -47,13 +52,14 @@ def launch(directory: AttemptDirectory, plan: Plan) -> Started:
             if started is not None:
                 return started
             if lock is not None:
-                return spawn(directory, plan, lock)
+                (directory.path / "work").mkdir(exist_ok=True, mode=0o700)
+                return start(directory, plan, lock)
         time.sleep(0.02)  # someone else is starting it right now
     raise StartFailed(f"Attempt in '{directory.path}' is being started by another worker that does not finish.")
 
 
 def spawn(directory: AttemptDirectory, plan: Plan, lock: int) -> Started:
-    (directory.path / "work").mkdir(exist_ok=True, mode=0o700)
+    """Start a shim, which starts the command."""
     said, say = high_pipe()
     try:
         pid = spawn_shim(directory, plan, lock, say)
@@ -106,7 +112,8 @@ def read_reply(fd: int) -> bytes:
     return reply
 
 
-def understand(directory: AttemptDirectory, pid: int, reply: bytes) -> Started:
+def understand(directory: AttemptDirectory, pid: int | None, reply: bytes) -> Started:
+    """What a run's parent said; `pid` is the parent's if it is a child of ours. Raises `StartFailed`."""
     try:
         said = msgspec.json.decode(reply) if reply else {}
         if "error" not in said:
@@ -114,7 +121,8 @@ def understand(directory: AttemptDirectory, pid: int, reply: bytes) -> Started:
         reason, retryable = str(said["error"]), False
     except (msgspec.ValidationError, msgspec.DecodeError):
         reason, retryable = f"Process was not started: {shim_log(directory)}", True
-    os.waitpid(pid, 0) if not retryable else reap(pid)
+    if pid is not None:
+        os.waitpid(pid, 0) if not retryable else reap(pid)
     raise StartFailed(reason, retryable)
 
 

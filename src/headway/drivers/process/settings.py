@@ -25,12 +25,12 @@ class Process(Configuration):
         ),
     ] = None
     isolation: Annotated[
-        Literal["spawn", "inline", "fork"],
+        Literal["fork", "spawn", "inline"],
         described(
-            "'spawn': a fresh interpreter; 'fork': from a warm template where available, else like 'spawn'; "
-            "'inline': a thread of the worker, for tiny trusted flows."
+            "'fork': forked in milliseconds from a warm process that has loaded the engine (where the system cannot, "
+            "like 'spawn'); 'spawn': a fresh interpreter; 'inline': a thread of the worker, for tiny trusted flows."
         ),
-    ] = "spawn"
+    ] = "fork"
     preload: Annotated[list[str], described("Modules that a warm template imports before it forks ('fork' only).")] = (
         field(default_factory=list)
     )

@@ -1,7 +1,8 @@
 """The parent of one run's process: outlives the worker and writes down how the run ended.
 
 Run as a plain script (`python -I -S shim.py DIRECTORY WORKING_DIR -- COMMAND…`), so it imports a handful of
-standard modules and nothing of Headway: it stands between the claim and the start of every run.
+standard modules and nothing of Headway: it stands between the claim and the start of every spawned run. (A
+forked run's parent is forked from the template, and does the same by `supervise`.)
 
 What it is given: file descriptor 3 is the attempt's lock, held (never closed here) until this process ends,
 so "the lock is taken" means "the shim lives"; 4 is a pipe on which it says once how the start went; its
@@ -23,13 +24,18 @@ LEFTOVER_SECONDS = 0.5
 
 def main(argv: list[str]) -> int:
     directory, working_dir, command = argv[1], argv[2], argv[4:]
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, lambda *_: None)  # a handler, not SIG_IGN: the run must not inherit it
+    hear_no_signals()
     try:
         pid = start(directory, working_dir, command)
     except OSError as error:
         say(REPLY, f'{{"error": {text(explain(error, command, working_dir))}}}')
         return 1
+    supervise(directory, pid)
+    return 0
+
+
+def supervise(directory: str, pid: int, orphans_are_ours: bool = False) -> None:
+    """Say that the run has started, wait for its end, say how it ended, and end what it leaves behind."""
     started = (
         f'{{"pid": {pid}, "start_time": {start_time(pid)}, "shim_pid": {os.getpid()}, '
         f'"shim_start_time": {start_time(os.getpid())}, "boot_id": "{boot_id()}"}}'
@@ -37,7 +43,8 @@ def main(argv: list[str]) -> int:
     write(directory, "started.json", started)
     say(REPLY, started)
     os.close(REPLY)
-    adopt_orphans()
+    if not orphans_are_ours:
+        adopt_orphans()
     before = oom_kills()
     status, peak = wait(pid)
     killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -48,7 +55,12 @@ def main(argv: list[str]) -> int:
     )
     write(directory, "exit.json", ended)
     end_leftovers(pid)
-    return 0
+
+
+def hear_no_signals() -> None:
+    """A signal meant for the run must not end its parent. Handlers, not SIG_IGN: the run must not inherit it."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, lambda *_: None)
 
 
 def start(directory: str, working_dir: str, command: list[str]) -> int:
