@@ -18,7 +18,7 @@ from headway.core.settings import Settings
 from headway.sdk.context import FLOW, FlowRunContext
 from headway.sdk.flows import Flow
 from headway.sdk.logs import CAPTURE
-from headway.sdk.records import render
+from headway.sdk.records import portable
 from headway.sdk.session import Session
 from headway.sdk.states import State
 from headway.sdk.task_engine import execute_blocking
@@ -127,7 +127,7 @@ class _Outlet:
     relay: Any
 
     def put(self, item: Any) -> None:
-        self.relay.put((self.kind, render(item) if self.kind == "record" else item))
+        self.relay.put((self.kind, portable(item) if self.kind == "record" else item))
 
 
 @dataclass(slots=True)

@@ -1,19 +1,24 @@
-"""Task-run records: what the flow's thread notes in passing, and the event it becomes (CONTRACT §2.5).
+"""Task-run records: what the flow's thread notes in passing, and what the server is told (CONTRACT §2.5).
 
-Noting costs one small object; rendering and encoding happen on the session's thread.
+Noting costs one small object; rendering and encoding happen on the session's thread. Headway's server is told a
+task run once per batch, with all the states it has entered since the last one; stock servers get an event per state.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from headway.core.states import TERMINAL, StateType
 from headway.sdk.states import State
+from headway.wire.task_run_reports import EnteredState, TaskRunReport
 
 STEP = timedelta(microseconds=1)
 
-__all__ = ["TaskRunInfo", "TaskRunRecord", "render"]
+__all__ = ["TaskRunInfo", "TaskRunRecord", "portable", "render", "reports_of"]
 
 
 class TaskRunInfo:
@@ -78,18 +83,20 @@ class TaskRunInfo:
     def enter(self, state: State) -> TaskRunRecord:
         """Go into `state` and return the record of it (CONTRACT §2.3, the task's part)."""
         previous = self.state
-        if previous is not None and state.timestamp <= previous.timestamp:
-            state.timestamp = previous.timestamp + STEP
-        if previous is not None and previous.is_running():
-            self.total_run_time += (state.timestamp - previous.timestamp).total_seconds()
+        if previous is not None:
+            if state.timestamp <= previous.timestamp:
+                state.timestamp = previous.timestamp + STEP
+            if previous.type is StateType.RUNNING:
+                self.total_run_time += (state.timestamp - previous.timestamp).total_seconds()
+        now = state.timestamp
         if self.expected_start_time is None:
-            self.expected_start_time = state.timestamp
-        if state.is_running():
+            self.expected_start_time = now
+        if state.type is StateType.RUNNING:
             self.run_count += 1
-            self.start_time = self.start_time or state.timestamp
-        if state.is_final():
-            self.end_time = state.timestamp
-            self.start_time = self.start_time or state.timestamp
+            self.start_time = self.start_time or now
+        elif state.type in TERMINAL:
+            self.end_time = now
+            self.start_time = self.start_time or now
         self.state = state
         return TaskRunRecord(
             self,
@@ -118,6 +125,55 @@ class TaskRunRecord(NamedTuple):
     total_run_time: float
     cache_key: str | None
     cache_expiration: datetime | None
+
+
+def reports_of(records: Iterable[TaskRunRecord]) -> list[TaskRunReport]:
+    """One report per task run: what it was last, and the states it entered."""
+    together: dict[int, list[TaskRunRecord]] = {}
+    for record in records:
+        together.setdefault(id(record.run), []).append(record)
+    return [_report(parts) for parts in together.values()]
+
+
+def _report(parts: list[TaskRunRecord]) -> TaskRunReport:
+    newest = parts[-1]
+    run = newest.run
+    policy: Any = run.policy
+    inputs: Any = run.task_inputs
+    return TaskRunReport(
+        run.id,
+        newest.name,
+        run.task_key,
+        run.dynamic_key,
+        [_entered(part.state) for part in parts],
+        run.flow_run_id,
+        run.flow_run_count,
+        newest.run_count,
+        run.version,
+        newest.cache_key,
+        newest.cache_expiration,
+        policy,
+        run.tags or None,
+        None,
+        inputs,
+        run.expected_start_time,
+        newest.start_time,
+        newest.end_time,
+        newest.total_run_time,
+    )
+
+
+def _entered(state: State) -> EnteredState:
+    details: Any = {name: value for name, value in state.details.items() if value is not None} or None
+    return EnteredState(state.id, state.type, state.timestamp, state.name, state.message or None, state.data, details)
+
+
+def portable(record: TaskRunRecord) -> TaskRunRecord:
+    """A record that can go to another process: without the values that states carry here."""
+    run = copy.copy(record.run)
+    run.state = None
+    previous = None if record.previous is None else record.previous.without_value()
+    return record._replace(run=run, previous=previous, state=record.state.without_value())
 
 
 def render(record: TaskRunRecord) -> dict[str, Any]:

@@ -17,13 +17,15 @@ from headway.client.portal import Portal
 from headway.core.profiles import load_settings
 from headway.core.settings import Settings
 from headway.sdk.interruption import Interruption
-from headway.sdk.records import TaskRunRecord, render
+from headway.sdk.records import TaskRunRecord, render, reports_of
 from headway.sdk.sender import BatchSender
 
 __all__ = ["Session"]
 
 T = TypeVar("T")
 logger = logging.getLogger("headway.sdk")
+REPORTS = "/task_run_reports"
+NO_SUCH_ROUTE = (404, 405)
 
 
 class Session:
@@ -34,13 +36,13 @@ class Session:
         self.portal = Portal("headway-session")
         self.client = Client(settings=self.settings, headers=headers)
         engine = self.settings.engine
-        self.records: BatchSender[TaskRunRecord | dict[str, Any]] = BatchSender(
+        self.records: BatchSender[TaskRunRecord] = BatchSender(
             "task-run records", self.portal, self._send_records, batch=engine.event_batch, buffer=engine.event_buffer
         )
         self.logs: BatchSender[dict[str, Any]] = BatchSender(
             "log lines", self.portal, self._send_logs, batch=engine.log_batch, buffer=engine.log_buffer
         )
-        self._plain_logs = False
+        self._plain_records = self._plain_logs = False
         self.flow_ids: dict[str, Any] = {}
         self.running: dict[UUID, Interruption] = {}
         """The flow runs in this session whose code can be interrupted."""
@@ -57,14 +59,17 @@ class Session:
         """Run a client call and wait, from sync code."""
         return self.portal.call(coroutine)
 
-    async def _send_records(self, records: list[TaskRunRecord | dict[str, Any]]) -> None:
-        """Records of this process are rendered here, those of a process pool's children were rendered there.
-
-        Sent once: the sender repeats, and says that the server is away.
-        """
-        events = [record if isinstance(record, dict) else render(record) for record in records]
+    async def _send_records(self, records: list[TaskRunRecord]) -> None:
+        """Sent once: the sender repeats, and says that the server is away."""
+        if not self._plain_records:
+            answer = await self.client.answer("POST", REPORTS, body_of(reports_of(records)), repeats=0)
+            if answer[0] not in NO_SUCH_ROUTE:
+                self.client.check(answer, f"POST {REPORTS}")
+                return
+        events = [render(record) for record in records]
         answer = await self.client.answer("POST", "/events", body_of(events), repeats=0)
         self.client.check(answer, "POST /events")
+        self._plain_records = True  # a stock server: it knows events alone
 
     async def _send_logs(self, logs: list[dict[str, Any]]) -> None:
         if not self._plain_logs:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from headway.core.errors import CancelledRun, CrashedRun, FailedRun, MissingResult, PausedRun
 from headway.core.ids import new_id
-from headway.core.states import TERMINAL, StateType
+from headway.core.states import TERMINAL, StateType, default_name
 
 __all__ = [
     "NOTHING",
@@ -47,6 +47,9 @@ class _Nothing:
 NOTHING = _Nothing()
 
 
+_NAMES: Mapping[StateType, str] = {type: default_name(type) for type in StateType}
+
+
 class State(Exception):
     """One state of one run. `data` is what goes over the wire, `result()` the Python value.
 
@@ -68,10 +71,10 @@ class State(Exception):
     ) -> None:
         super().__init__(message)
         self.type = type
-        self.name = name or type.value.capitalize()
+        self.name = name or _NAMES[type]
         self.message = message
         self.data = data
-        self.details: dict[str, Any] = dict(details or {})
+        self.details: dict[str, Any] = dict(details) if details else {}
         self.id = id or new_id()
         self.timestamp = timestamp or datetime.now(UTC)
         self._value = value
@@ -138,6 +141,18 @@ class State(Exception):
         self._value = value
         if data is not None:
             self.data = data
+
+    def without_value(self) -> State:
+        """The same state as another process may have it: what it says, not the value or exception behind it."""
+        return State(
+            self.type,
+            self.name,
+            self.message,
+            data=self.data,
+            details=self.details,
+            id=self.id,
+            timestamp=self.timestamp,
+        )
 
     def result(self, raise_on_failure: bool = True) -> Any:
         """The value the run returned. A run that failed raises its exception, or returns it if asked not to.
