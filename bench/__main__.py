@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from bench.rows import ROWS
 from bench.run import Plan, run
@@ -19,6 +20,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="default: 1, with --peer 5")
     parser.add_argument("--quick", action="store_true", help="shorter loads and smaller data sets; not for the record")
     parser.add_argument("--no-save", action="store_true", help="do not write bench/results/*.json")
+    parser.add_argument("--source", type=Path, help="measure the Headway of this checkout instead")
     parser.add_argument("--note", default="", help="kept in the JSON")
     return parser.parse_args()
 
@@ -44,6 +46,7 @@ def main() -> int:
         quick=given.quick,
         save=not given.no_save,
         note=given.note,
+        source=given.source,
     )
     try:
         run(plan)

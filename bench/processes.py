@@ -32,6 +32,19 @@ def tree(root: int) -> list[int]:
     return found
 
 
+def having(text: str) -> list[int]:
+    """Processes that were started with `text` in their environment, wherever they stand in the tree by now."""
+    wanted, found = text.encode(), []
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                if wanted in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
 def cpu_seconds(root: int) -> float:
     """User and system time that `root`, its living descendants and the children they have reaped have used."""
     total = 0

@@ -33,6 +33,8 @@ class Plan:
     quick: bool = False
     save: bool = True
     note: str = ""
+    source: Path | None = None
+    """A checkout to measure instead of this one."""
 
 
 @dataclass
@@ -85,6 +87,7 @@ class Makers:
     def make(self, label: str) -> Iterator[Target]:
         home = Path(tempfile.mkdtemp(prefix="headway-bench-"))
         target = HeadwayTarget(label.partition("-")[2], home)
+        target.source = self._plan.source
         try:
             yield target
         finally:
@@ -134,6 +137,7 @@ def _save(plan: Plan, results: Results, record: Record, described: dict[str, Any
     document = {
         "note": plan.note,
         "machine": described,
+        "source": str(plan.source) if plan.source else None,
         "rounds": plan.rounds,
         "quick": plan.quick,
         "versions": record.versions,

@@ -45,12 +45,13 @@ def lifecycle(arguments: Mapping[str, Any]) -> Callable[[], Script]:
 
 
 def post(arguments: Mapping[str, Any]) -> Callable[[], Script]:
-    """The same request again and again: {"path": …, "body": …}."""
+    """The same request again and again: {"path": …, "body": …, "status": 200}."""
+    expected = arguments.get("status", 200)
     call = Call("POST", arguments["path"], json.dumps(arguments["body"]).encode())
 
     def start() -> Script:
         reply = yield call
-        if reply.status != 200:
+        if reply.status != expected:
             raise Failed(f"{reply.status}: {reply.body[:150].decode(errors='replace')}")
 
     return start

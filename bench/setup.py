@@ -29,7 +29,5 @@ def deployed(
     pool(target)
     body: dict[str, Any] = {"name": name, "flow_id": flow(target, flow_name), "work_pool_name": POOL, **more}
     if script is not None:
-        step = f"{target.package}.deployments.steps.set_working_directory"
-        body["entrypoint"] = f"{script.name}:{flow_name}"
-        body["pull_steps"] = [{step: {"directory": str(script.parent)}}]
+        body |= {"entrypoint": f"{script.name}:{flow_name}", "path": str(script.parent)}
     return str(target.api.post("/deployments/", body)["id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rows import lifecycle
+from bench.rows import lifecycle, runs, tasks
 from bench.rows.base import Row
 
-ROWS: tuple[Row, ...] = (*lifecycle.ROWS,)
+ROWS: tuple[Row, ...] = (*lifecycle.ROWS, *tasks.ROWS, *runs.ROWS)

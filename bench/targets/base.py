@@ -88,6 +88,7 @@ class Target(ABC):
         self.server: Program | None = None
         self.url = ""
         self.programs: list[Program] = []
+        self._api: Api | None = None
         home.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -119,6 +120,12 @@ class Target(ABC):
     def loop_lag(self, *, reset: bool) -> dict[str, float]:
         """p99_ms and max_ms since the last reset; empty where the system does not tell."""
 
+    @property
+    def api(self) -> Api:
+        if self._api is None:
+            raise BenchError(f"{self.label} is not running")
+        return self._api
+
     def env(self) -> dict[str, str]:
         """Environment of a command: nothing of either system's is inherited."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HEADWAY_", "PREFECT_"))}
@@ -138,7 +145,7 @@ class Target(ABC):
         self.url = f"http://127.0.0.1:{port}/api"
         self._wait_until_healthy(begun)
         seconds = time.perf_counter() - begun
-        self.api = Api(self.url)
+        self._api = Api(self.url)
         return seconds
 
     def _wait_until_healthy(self, begun: float) -> None:
@@ -159,8 +166,10 @@ class Target(ABC):
         raise BenchError(f"{self.label} is not healthy after {HEALTHY_SECONDS:g} s: {self.server.text[-1500:]}")
 
     def stop_server(self) -> None:
+        if self._api is not None:
+            self._api.close()
+            self._api = None
         if self.server is not None:
-            self.api.close()
             self.server.stop()
             self.server = None
 

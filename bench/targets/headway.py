@@ -1,4 +1,4 @@
-"""Headway, from this checkout, with the settings it ships with."""
+"""Headway, from this checkout or another one, with the settings it ships with."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ class HeadwayTarget(Target):
     package = "headway"
     prefix = "HEADWAY_"
     worker_ready = r"registered with id"
+
+    source: Path | None = None
+    """Another checkout whose `src` is measured; the benchmark itself stays this one."""
+
+    def env(self) -> dict[str, str]:
+        elsewhere = {} if self.source is None else {"PYTHONPATH": str(self.source / "src")}
+        return {**super().env(), **elsewhere}
 
     @property
     def python(self) -> Path:
