@@ -11,6 +11,7 @@ import contextlib
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from headway.sdk.tracebacks import RunFormatter
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-__all__ = ["Capture", "flow_logger", "get_run_logger", "print_logger", "task_logger"]
+__all__ = ["Capture", "flow_logger", "get_run_logger", "print_logger", "say", "task_logger"]
 
 LONGEST_LINE = 900_000
 FLOW_LOGGER = "headway.flow_runs"
@@ -50,6 +51,15 @@ def task_logger(context: TaskRunContext) -> RunLogger:
     return RunLogger(logging.getLogger(TASK_LOGGER), {**extra, "run_session": context.session})
 
 
+def say(logger: RunLogger, level: int, message: str, *arguments: Any) -> None:
+    """Log a line of the engine's own: as `logger.log` does, without looking for the line of code it comes from."""
+    target = logger.logger
+    if target.isEnabledFor(level):
+        record = target.makeRecord(target.name, level, __file__, 0, message, arguments, None)
+        record.__dict__.update(logger.extra or {})
+        target.handle(record)
+
+
 def get_run_logger() -> RunLogger:
     """The logger of the task run or flow run around this code; MissingContext outside of runs."""
     context = current_context()
@@ -69,7 +79,7 @@ class ApiHandler(logging.Handler):
         if record.name.startswith(OWN):
             return
         session, flow_run_id, task_run_id = _owner(record)
-        if session is None or record.levelno < logging.getLevelName(session.settings.log_level):
+        if session is None or record.levelno < session.log_level:
             return
         try:
             session.logs.put(
@@ -105,10 +115,15 @@ class ConsoleHandler(logging.Handler):
     def __init__(self, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self.setFormatter(RunFormatter())
+        self._shown = (0, "")
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            when = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
+            second = int(record.created)
+            shown = self._shown
+            if shown[0] != second:  # a second has one text, whatever is logged in it
+                shown = self._shown = second, time.strftime("%H:%M:%S", time.localtime(second))
+            when = f"{shown[1]}.{int((record.created - second) * 1000):03d}"
             words = getattr(record, "run_words", None)
             where = f"{words} - " if words else ""
             sys.stderr.write(f"{when} | {record.levelname:<7} | {where}{self.format(record)}\n")

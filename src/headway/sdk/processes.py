@@ -138,6 +138,10 @@ class RelaySession:
     records: _Outlet
     logs: _Outlet
 
+    @property
+    def log_level(self) -> int:
+        return logging.getLevelNamesMapping()[self.settings.log_level]
+
 
 CHILD: list[RelaySession] = []
 """The relay of this process, if it is a child of a process pool; set once by the pool's initializer."""

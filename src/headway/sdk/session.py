@@ -33,6 +33,7 @@ class Session:
 
     def __init__(self, settings: Settings | None = None, headers: Mapping[str, str] | None = None) -> None:
         self.settings = settings or load_settings()
+        self.log_level = logging.getLevelNamesMapping()[self.settings.log_level]
         self.portal = Portal("headway-session")
         self.client = Client(settings=self.settings, headers=headers)
         engine = self.settings.engine

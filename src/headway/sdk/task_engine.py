@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -14,7 +15,7 @@ from headway.sdk.cache_policies import CacheFacts
 from headway.sdk.context import TASK, FlowRunContext, TaskRunContext
 from headway.sdk.effects import Call, Engine, Sleep, adrive, drive
 from headway.sdk.hook_calls import run_hooks
-from headway.sdk.logs import RunLogger, task_logger
+from headway.sdk.logs import RunLogger, say, task_logger
 from headway.sdk.records import TaskRunInfo
 from headway.sdk.results import ResultStore, expires
 from headway.sdk.states import State, from_exception
@@ -92,7 +93,7 @@ class TaskExecution:
             cached = self._cached(key)
             if cached is not None:
                 self.enter(cached)
-                self.log.info("Finished in state %r", cached)
+                say(self.log, logging.INFO, "Finished in state %r", cached)
                 yield from run_hooks(self.task.hooks("on_completion"), self.task, self.info, cached, self)
                 return cached
         while True:
@@ -217,7 +218,7 @@ class TaskExecution:
     def _tell(self, state: State) -> None:
         logger = self.log
         if state.is_completed():
-            logger.info("Finished in state %r", state)
+            say(logger, logging.INFO, "Finished in state %r", state)
         elif isinstance(state.value, Exception) and not isinstance(state.value, State | HeadwayError):
             logger.error("Finished in state %r", state, exc_info=state.value)
         else:

@@ -15,6 +15,12 @@ _ENGINE = str(Path(__file__).parent)
 class RunFormatter(logging.Formatter):
     """The standard format of a record, with a traceback of the person's code only."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        if record.exc_info or record.exc_text or record.stack_info:
+            return super().format(record)
+        record.message = record.getMessage()  # all there is to it: no time, no other fields
+        return record.message
+
     def formatException(
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:

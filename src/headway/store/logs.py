@@ -7,12 +7,18 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete
 
+from headway.store.batches import write_rows
 from headway.store.database import Database
 from headway.store.records import Records, Row
 from headway.store.tables import log
-from headway.store.upsert import insert_or
+from headway.store.types import to_micros
 
 __all__ = ["LogStore"]
+
+_COLUMNS = (
+    *("id", "created", "updated", "name", "level", "message", "timestamp"),
+    *("flow_run_id", "task_run_id", "attempt", "position"),
+)
 
 
 class LogStore(Records):
@@ -29,7 +35,23 @@ class LogStore(Records):
 
 
 def _add(connection: Connection, lines: Sequence[Row]) -> None:
-    connection.execute(insert_or(connection, log).on_conflict_do_nothing(index_elements=["id"]), list(lines))
+    rows = [
+        (
+            line["id"].hex,
+            to_micros(line["created"]),
+            to_micros(line["updated"]),
+            line["name"],
+            line["level"],
+            line["message"],
+            to_micros(line["timestamp"]),
+            line["flow_run_id"] and line["flow_run_id"].hex,
+            line["task_run_id"] and line["task_run_id"].hex,
+            line["attempt"],
+            line["position"],
+        )
+        for line in lines
+    ]
+    write_rows(connection, "logs_add", _COLUMNS, rows)
 
 
 def _drop_runs(connection: Connection, flow_run_ids: Collection[UUID]) -> None:

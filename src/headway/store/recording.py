@@ -17,9 +17,9 @@ from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.exc import StatementError
 
 from headway.core.errors import Invalid
+from headway.store.batches import json_text, read_ids, write_rows
 from headway.store.database import Database
 from headway.store.protocols import RecordedRun
-from headway.store.sql import statement
 from headway.store.tables import task_run
 from headway.store.types import to_micros
 from headway.store.upsert import insert_or
@@ -36,8 +36,6 @@ _STATE_COLUMNS = ("id", "task_run_id", "type", "name", "timestamp", "message", "
 _KEPT = ("id", "created")
 _FIRST = ("expected_start_time",)
 _IF_GIVEN = ("cache_key", "cache_expiration", "task_version")
-
-_encode = msgspec.json.Encoder().encode
 
 
 class RecordingStore:
@@ -67,19 +65,19 @@ def _record(connection: Connection, runs: Sequence[RecordedRun], attempt: int | 
     latest = _latest(good)
     over = {id for id, number in newest.items() if attempt is not None and attempt < (number or 0)}
     current = [run for run in latest if run.flow_run_id is not None and run.flow_run_id not in over]
-    _write(connection, "task_runs_upsert", _COLUMNS, _rows(current, attempt, now))
+    write_rows(connection, "task_runs_upsert", _COLUMNS, _rows(current, attempt, now))
     if len(current) < len(latest):
         _add(connection, [run for run in latest if run.flow_run_id in over], attempt, now)
         _upsert_alone(connection, [run for run in latest if run.flow_run_id is None], attempt, now)
     names = _canonical_ids(connection, latest)
-    _write(connection, "task_run_states_add", _STATE_COLUMNS, _state_rows(good, names))
+    write_rows(connection, "task_run_states_add", _STATE_COLUMNS, _state_rows(good, names))
     return orphans
 
 
 def _newest_attempts(connection: Connection, ids: set[UUID | None]) -> dict[UUID | None, int | None]:
     """The flow runs that exist, and the number of their newest attempt; inline subflows have their root's."""
     found: dict[UUID | None, int | None] = {None: None}
-    for id, number in _read(connection, "attempts_newest", [id.hex for id in ids if id is not None]) if ids else ():
+    for id, number in read_ids(connection, "attempts_newest", [id.hex for id in ids if id is not None]) if ids else ():
         found[id if isinstance(id, UUID) else UUID(id)] = number
     return found
 
@@ -111,10 +109,10 @@ def _rows(runs: Iterable[RecordedRun], attempt: int | None, now: datetime) -> li
             run.cache_key,
             run.cache_expiration and to_micros(run.cache_expiration),
             run.task_version,
-            _json(run.empirical_policy),
-            _json(run.tags),
-            _json(run.labels),
-            _json(run.task_inputs),
+            json_text(run.empirical_policy),
+            json_text(run.tags),
+            json_text(run.labels),
+            json_text(run.task_inputs),
             run.states[-1].id.hex,
             run.states[-1].type,
             run.states[-1].name,
@@ -140,41 +138,17 @@ def _state_rows(runs: Iterable[RecordedRun], names: dict[UUID, str]) -> list[tup
             state.name,
             to_micros(state.timestamp),
             state.message,
-            None if state.data is None else _json(state.data),
-            _json(state.state_details),
+            None if state.data is None else json_text(state.data),
+            json_text(state.state_details),
         )
         for run in runs
         for state in run.states
     ]
 
 
-def _json(value: Any) -> str:
-    return _encode(value).decode()
-
-
-def _write(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a set-based statement over rows."""
-    if not rows:
-        return
-    dialect = connection.dialect.name
-    if dialect == "postgresql":
-        # differs because PostgreSQL takes one array per column.
-        arrays = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
-        connection.exec_driver_sql(statement(dialect, name), arrays)
-    else:
-        connection.exec_driver_sql(statement(dialect, name), list(rows))
-
-
-def _read(connection: Connection, name: str, ids: list[str]) -> Sequence[Any]:
-    dialect = connection.dialect.name
-    # differs because SQLite has no arrays.
-    given: Any = ids if dialect == "postgresql" else _json(ids)
-    return connection.exec_driver_sql(statement(dialect, name), {"ids": given}).all()
-
-
 def _canonical_ids(connection: Connection, runs: Sequence[RecordedRun]) -> dict[UUID, str]:
     """The ids of rows that had these runs' keys before, where they are not the ids that the reports name."""
-    found = [row[0] for row in _read(connection, "task_runs_known", [run.id.hex for run in runs])]
+    found = [row[0] for row in read_ids(connection, "task_runs_known", [run.id.hex for run in runs])]
     if len(found) == len(runs):
         return {}
     known = {id if isinstance(id, UUID) else UUID(id) for id in found}

@@ -1,0 +1,41 @@
+"""Many rows with one named statement (store/sql), given as the driver has them: hex ids, microseconds, JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from headway.store.sql import statement
+
+__all__ = ["json_text", "read_ids", "write_rows"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write_rows(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement over rows with these columns; no rows, no statement."""
+    if not rows:
+        return
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        # differs because PostgreSQL takes one array per column, where SQLite binds row after row.
+        arrays = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+        connection.exec_driver_sql(statement(dialect, name), arrays)
+    else:
+        connection.exec_driver_sql(statement(dialect, name), list(rows))
+
+
+def read_ids(connection: Connection, name: str, ids: list[str]) -> Sequence[Any]:
+    """All rows that a statement finds for `:ids`, which are 32 hex digits each."""
+    dialect = connection.dialect.name
+    # differs because SQLite has no arrays.
+    given: Any = ids if dialect == "postgresql" else json_text(ids)
+    return connection.exec_driver_sql(statement(dialect, name), {"ids": given}).all()
+
+
+def json_text(value: Any) -> str:
+    """A JSON column's value."""
+    return _encode(value).decode()
