@@ -17,6 +17,7 @@ from headway.core.settings import ServerSettings, Settings
 from headway.server.api.routing import Request
 from headway.server.app import Server, create_app
 from headway.testing.clock import FrozenClock
+from headway.testing.databases import url_of
 
 __all__ = ["InProcessServer", "in_process"]
 
@@ -56,9 +57,9 @@ class InProcessServer:
 async def in_process(
     folder: Path, clock: FrozenClock | None = None, *, loops: bool = False, **server_settings: Any
 ) -> AsyncIterator[InProcessServer]:
-    """A started server on a SQLite file in `folder`; its loops stand still unless `loops`."""
+    """A started server on the folder's database (`databases.url_of`); its loops stand still unless `loops`."""
     ours = clock or FrozenClock()
-    settings = Settings(home=folder, server=ServerSettings(**server_settings))
+    settings = Settings(home=folder, server=ServerSettings(**{"database_url": url_of(folder), **server_settings}))
     server = create_app(settings, ours)
     await server.start(loops=loops)
     try:

@@ -22,6 +22,7 @@ from headway.store.database import Database
 from headway.store.tables import deployment, flow, metadata, task_run, work_pool, work_queue, worker
 from headway.store.transitions import TransitionStore
 from headway.testing.clock import FrozenClock
+from headway.testing.databases import url_of
 
 __all__ = ["World", "opened_world"]
 
@@ -106,9 +107,10 @@ class World:
 async def opened_world(
     folder: Path, clock: FrozenClock, settings: ServerSettings | None = None
 ) -> AsyncIterator[World]:
-    """A populated database in `folder`, closed at the end."""
-    database = Database(f"sqlite:///{folder / 'test.db'}", synchronous="OFF")
-    metadata.create_all(database.engine)
+    """The folder's database (`databases.url_of`), populated; closed at the end."""
+    database = Database(url_of(folder), synchronous="OFF")
+    if database.is_sqlite:
+        metadata.create_all(database.engine)
     chosen = settings or ServerSettings()
     ticking: Clock = clock
     world = World(database, clock, chosen, Transitions(TransitionStore(database), ticking, chosen))

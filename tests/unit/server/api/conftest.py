@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from headway.core.settings import Settings
+from headway.core.settings import ServerSettings, Settings
 from headway.server.app import Server, create_app
 from headway.testing.clock import FrozenClock
+from headway.testing.databases import url_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Asker:
 def asker(tmp_path: Path) -> Iterator[Asker]:
     clock = FrozenClock()
     with asyncio.Runner() as runner:
-        server = create_app(Settings(home=tmp_path), clock)
+        settings = Settings(home=tmp_path, server=ServerSettings(database_url=url_of(tmp_path)))
+        server = create_app(settings, clock)
         runner.run(server.start(loops=False))
         yield Asker(server, runner, clock)
         runner.run(server.stop())
