@@ -1,31 +1,27 @@
-"""Loading the facts of a batch: a few set-based statements, whatever the number of commands (DESIGN §3)."""
+"""Loading the facts of a batch: a few set-based statements, whatever the number of commands (DESIGN §3).
+
+What every transition needs is read by hot statements; kin of runs, task runs and caches by SQLAlchemy Core.
+A statement that no command of the batch needs is not run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, func, or_, select
+import msgspec
+from sqlalchemy import Connection, Table, or_, select
 
 from headway.core.rules.commands import Claim, Command, CreateRun, EndAttempt, Propose, ProposeTask
-from headway.core.rules.facts import Attempt, Limit, LimitKind, Policy, Run, Slot, TaskRun, World
-from headway.core.states import TERMINAL, State, StateType
-from headway.store.tables import (
-    attempt,
-    deployment,
-    flow_run,
-    flow_run_state,
-    live_run,
-    slot,
-    task_run,
-    task_run_cache,
-    task_run_state,
-    work_pool,
-    work_queue,
-)
+from headway.core.rules.facts import Attempt, Limit, Policy, Run, Slot, TaskRun, World
+from headway.core.states import EMPTY, TERMINAL, State, StateType
+from headway.store.hot import Codec, Hot, moment, unjson
+from headway.store.locks import lock_batch, whose_children
+from headway.store.tables import flow_run, task_run, task_run_cache, task_run_state
 
-__all__ = ["load_facts", "load_runs", "state_of"]
+__all__ = ["load_facts", "load_runs", "state_of", "whose_children"]
 
 _RECORD = (
     "id",
@@ -36,76 +32,105 @@ _RECORD = (
     "end_time",
     "total_run_time",
 )
-_RUN = ("flow_id", "deployment_id", "work_pool_id", "work_queue_id", "parent_task_run_id", "infrastructure_pid")
 _STATE = ("id", "type", "name", "timestamp", "message", "data", "state_details")
 _MAX_DEPTH = 32
 
 
 def load_facts(connection: Connection, commands: Sequence[Command]) -> World:
     """Everything the rules may look at to decide `commands`, in order, in one transaction."""
-    world = World()
-    ids = {c.run_id for c in commands if isinstance(c, Propose | Claim | EndAttempt)}
+    lock_batch(connection, commands)
+    world, hot = World(), Hot(connection)
     creations = [c for c in commands if isinstance(c, CreateRun)]
-    _load_runs(connection, world, ids)
-    _load_existing(connection, world, creations)
-    _load_descendants(connection, world, {id for c in commands if (id := _whose_children(c)) is not None})
-    _load_tasks(connection, world, commands)
+    ids = {c.run_id for c in commands if isinstance(c, Propose | Claim | EndAttempt)}
+    _load_runs(connection, hot, world, ids | _taken(hot, creations))
+    _load_descendants(connection, hot, world, {id for c in commands if (id := whose_children(c)) is not None})
+    _load_tasks(connection, hot, world, commands)
     _load_parents(connection, world, creations)
-    _load_attempts(connection, world)
-    _load_limits(connection, world, [*world.runs.values(), *(c.run for c in creations)])
+    _load_attempts(hot, world)
+    _load_limits(hot, world, _limited(world, commands))
     return world
 
 
 def load_runs(connection: Connection, ids: Iterable[UUID]) -> World:
     """The facts of some runs and their limits, without their kin: what a claim or an explanation needs."""
-    world = World()
-    _load_runs(connection, world, ids)
-    _load_attempts(connection, world)
-    _load_limits(connection, world, list(world.runs.values()))
+    world, hot = World(), Hot(connection)
+    _load_runs(connection, hot, world, ids)
+    _load_attempts(hot, world)
+    _load_limits(hot, world, world.runs.values())
     return world
 
 
-def _whose_children(command: Command) -> UUID | None:
-    """The run whose children a command may end too."""
-    ends = (StateType.CANCELLED, StateType.CANCELLING, StateType.CRASHED)
-    if isinstance(command, EndAttempt) or (isinstance(command, Propose) and command.state.type in ends):
-        return command.run_id
-    return None
+def _limited(world: World, commands: Sequence[Command]) -> Iterable[Run]:
+    """The runs whose limits a rule of this batch looks at: those that start, or are said to be late."""
+    asking = (StateType.PENDING, StateType.RUNNING)
+    for command in commands:
+        if isinstance(command, Claim) or (
+            isinstance(command, Propose) and (command.late or command.state.type in asking)
+        ):
+            run = world.runs.get(command.run_id)
+            if run is not None:
+                yield run
 
 
 def _columns(table: Table, names: Iterable[str], prefix: str = "") -> list[Any]:
     return [table.c[name].label(prefix + name) for name in names]
 
 
-def _select_runs() -> Any:
-    return (
-        select(
-            *_columns(flow_run, (*_RECORD, *_RUN, "empirical_policy", "root_flow_run_id", "idempotency_key")),
-            *_columns(flow_run_state, _STATE, "state_"),
-            live_run.c.retries_used,
-            live_run.c.start_failures,
-        )
-        .outerjoin(flow_run_state, flow_run_state.c.id == flow_run.c.state_id)
-        .outerjoin(live_run, live_run.c.flow_run_id == flow_run.c.id)
+# --- flow runs ---
+
+
+def _load_runs(connection: Connection, hot: Hot, world: World, ids: Iterable[UUID]) -> list[Run]:
+    """Add those of the runs that exist and are not there yet, and the task runs that they stand for."""
+    wanted = [id for id in ids if id not in world.runs]
+    found = []
+    for row in hot.rows("runs", ids=hot.codec.ids(wanted)) if wanted else ():
+        run = _run_of(row, hot.codec)
+        world.runs[run.id] = run
+        if row[-1] is not None:
+            world.keys[run.flow_id, row[-1]] = run.id
+        found.append(run)
+    parents = {run.parent_task_run_id for run in found if run.parent_task_run_id is not None} - world.tasks.keys()
+    _add_tasks(connection, world, task_run.c.id.in_(parents) if parents else None)
+    return found
+
+
+def _run_of(row: tuple[Any, ...], codec: Codec) -> Run:
+    """A row of runs.sql; its columns in that order."""
+    (
+        id, state_id, type, name, message, data, details, timestamp,
+        run_count, expected, due, started, ended, total,
+        policy, flow, deployment, pool, queue, parent, root, pid, retries_used, start_failures, _,
+    ) = row  # fmt: skip
+    uuid = codec.uuid
+    state = None
+    if type is not None:
+        stated = unjson(details) or EMPTY
+        state = State(StateType(type), name, message, unjson(data), stated, moment(timestamp), uuid(state_id))  # type: ignore[arg-type]
+    return Run(
+        uuid(id),  # type: ignore[arg-type]
+        state,
+        run_count,
+        moment(expected),
+        moment(due),
+        moment(started),
+        moment(ended),
+        total,
+        _policy(policy),
+        uuid(flow),
+        uuid(deployment),
+        uuid(pool),
+        uuid(queue),
+        uuid(parent),
+        uuid(root),
+        pid,
+        retries_used or 0,
+        start_failures or 0,
     )
 
 
-def _add_runs(connection: Connection, world: World, statement: Any) -> list[Run]:
-    found = []
-    for row in connection.execute(statement).mappings():
-        run = Run(
-            **{name: row[name] for name in (*_RECORD, *_RUN)},
-            state=state_of(row, "state_"),
-            policy=Policy.of(row["empirical_policy"]),
-            root_id=row["root_flow_run_id"],
-            retries_used=row["retries_used"] or 0,
-            start_failures=row["start_failures"] or 0,
-        )
-        world.runs[run.id] = run
-        if row["idempotency_key"] is not None:
-            world.keys[run.flow_id, row["idempotency_key"]] = run.id
-        found.append(run)
-    return found
+@lru_cache(maxsize=1024)
+def _policy(text: str | None) -> Policy:
+    return Policy.of(unjson(text))  # frozen, and nearly all runs have one of a few
 
 
 def state_of(row: Any, prefix: str = "") -> State | None:
@@ -123,28 +148,20 @@ def state_of(row: Any, prefix: str = "") -> State | None:
     )
 
 
-def _load_runs(connection: Connection, world: World, ids: Iterable[UUID]) -> None:
-    wanted = [id for id in ids if id not in world.runs]
-    if not wanted:
-        return
-    found = _add_runs(connection, world, _select_runs().where(flow_run.c.id.in_(wanted)))
-    parents = {run.parent_task_run_id for run in found if run.parent_task_run_id is not None}
-    _add_tasks(connection, world, task_run.c.id.in_(parents) if parents else None)
+def _taken(hot: Hot, creations: Sequence[CreateRun]) -> set[UUID]:
+    """Ids that creations would use again, and runs that already have their flow and idempotency key."""
+    ids = {c.run.id for c in creations}
+    pairs = [[hot.codec.id(c.run.flow_id), key] for c in creations if (key := c.row.get("idempotency_key")) is not None]
+    if pairs:
+        found = hot.rows("runs_with_keys", pairs=msgspec.json.encode(pairs).decode())
+        ids.update(id for row in found if (id := hot.codec.uuid(row[0])) is not None)
+    return ids
 
 
-def _load_existing(connection: Connection, world: World, creations: Sequence[CreateRun]) -> None:
-    """Runs that a creation would make again: same id, or same flow and idempotency key."""
-    if not creations:
-        return
-    same: list[Any] = [flow_run.c.id.in_([c.run.id for c in creations])]
-    keys = {key for c in creations if (key := c.row.get("idempotency_key")) is not None}
-    if keys:
-        flows = {c.run.flow_id for c in creations}
-        same.append(flow_run.c.flow_id.in_(flows) & flow_run.c.idempotency_key.in_(keys))
-    _add_runs(connection, world, _select_runs().where(or_(*same)))
+# --- kin ---
 
 
-def _load_descendants(connection: Connection, world: World, ids: set[UUID]) -> None:
+def _load_descendants(connection: Connection, hot: Hot, world: World, ids: set[UUID]) -> None:
     """Unfinished task runs and flow runs below `ids`, level by level."""
     level = ids & world.runs.keys()
     for _ in range(_MAX_DEPTH):
@@ -152,24 +169,21 @@ def _load_descendants(connection: Connection, world: World, ids: set[UUID]) -> N
             return
         _add_tasks(connection, world, task_run.c.flow_run_id.in_(level) & _unfinished(task_run))
         below = select(task_run.c.id).where(task_run.c.flow_run_id.in_(level))
-        statement = _select_runs().where(flow_run.c.parent_task_run_id.in_(below), _unfinished(flow_run))
-        children = _add_runs(connection, world, statement)
-        parents = {run.parent_task_run_id for run in children} - world.tasks.keys()
-        _add_tasks(connection, world, task_run.c.id.in_(parents) if parents else None)
-        level = {run.id for run in children}
+        children = select(flow_run.c.id).where(flow_run.c.parent_task_run_id.in_(below), _unfinished(flow_run))
+        level = {run.id for run in _load_runs(connection, hot, world, connection.execute(children).scalars().all())}
 
 
 def _unfinished(table: Table) -> Any:
     return or_(table.c.state_type.is_(None), table.c.state_type.not_in(sorted(TERMINAL)))
 
 
-def _load_tasks(connection: Connection, world: World, commands: Sequence[Command]) -> None:
+def _load_tasks(connection: Connection, hot: Hot, world: World, commands: Sequence[Command]) -> None:
     proposals = [c for c in commands if isinstance(c, ProposeTask)]
     if not proposals:
         return
     _add_tasks(connection, world, task_run.c.id.in_([c.task_run_id for c in proposals]))
     flows = {world.tasks[c.task_run_id].flow_run_id for c in proposals if c.task_run_id in world.tasks}
-    _load_runs(connection, world, [id for id in flows if id is not None])
+    _load_runs(connection, hot, world, [id for id in flows if id is not None])
     keys = {str(key) for c in proposals if (key := c.state.details.get("cache_key"))}
     if not keys:
         return
@@ -221,47 +235,70 @@ def _load_parents(connection: Connection, world: World, creations: Sequence[Crea
         world.roots[task_id] = root or flow_run_id
 
 
-def _load_attempts(connection: Connection, world: World) -> None:
+# --- attempts, slots, limits ---
+
+
+def _load_attempts(hot: Hot, world: World) -> None:
     owners = {run.owner_id for run in world.runs.values()} | set(world.roots.values())
-    if owners:
-        newest_last = select(attempt).where(attempt.c.flow_run_id.in_(owners)).order_by(attempt.c.number)
-        for row in connection.execute(newest_last).mappings():
-            values = {key: value for key, value in row.items() if key != "flow_run_id"}
-            world.attempts[row["flow_run_id"]] = Attempt(run_id=row["flow_run_id"], **values)
-    if world.runs:
-        for row in connection.execute(select(slot).where(slot.c.flow_run_id.in_(world.runs))).mappings():
-            held = Slot(row["kind"], row["limit_id"], row["lease_id"], row["attempt"])
-            world.slots[row["flow_run_id"]] = (*world.slots.get(row["flow_run_id"], ()), held)
-
-
-def _load_limits(connection: Connection, world: World, runs: Sequence[Run]) -> None:
-    wanted: dict[LimitKind, tuple[Table, set[UUID]]] = {
-        "pool": (work_pool, {run.work_pool_id for run in runs if run.work_pool_id}),
-        "queue": (work_queue, {run.work_queue_id for run in runs if run.work_queue_id}),
-        "deployment": (deployment, {run.deployment_id for run in runs if run.deployment_id}),
-    }
-    ids = set().union(*(ids for _, ids in wanted.values()))
-    if not ids:
+    if not owners:
         return
-    used = {row[0]: row[1] for row in connection.execute(occupancy(ids))}
-    for kind, (table, ids) in wanted.items():
-        columns = [table.c.id, table.c.name, table.c.concurrency_limit]
+    for row in hot.rows("attempts", ids=hot.codec.ids(owners)):  # the newest comes last, and stays
+        one = _attempt_of(row, hot.codec)
+        world.attempts[one.run_id] = one
+    uuid = hot.codec.uuid
+    for run, kind, limit, lease, number in hot.rows("slots", ids=hot.codec.ids(world.runs)) if world.runs else ():
+        id = uuid(run)
+        assert id is not None
+        world.slots[id] = (*world.slots.get(id, ()), Slot(kind, uuid(limit), uuid(lease), number))  # type: ignore[arg-type]
+
+
+def _attempt_of(row: tuple[Any, ...], codec: Codec) -> Attempt:
+    """A row of attempts.sql; its columns in that order."""
+    (
+        run, number, token, opened, lease_end, nonce, claim, worker, worker_name,
+        pool, handle, reported, started, ended, outcome, counts, renewed,
+    ) = row  # fmt: skip
+    uuid = codec.uuid
+    return Attempt(
+        run_id=uuid(run),  # type: ignore[arg-type]
+        number=number,
+        token=token,
+        opened=moment(opened),  # type: ignore[arg-type]
+        lease_end=moment(lease_end),  # type: ignore[arg-type]
+        nonce=nonce,
+        claim_id=uuid(claim),
+        worker_id=uuid(worker),
+        worker_name=worker_name,
+        work_pool_id=uuid(pool),
+        handle=unjson(handle),
+        reported=moment(reported),
+        started=moment(started),
+        ended=moment(ended),
+        outcome=unjson(outcome),
+        counts=bool(counts),
+        worker_renewed=moment(renewed),
+    )
+
+
+def _load_limits(hot: Hot, world: World, runs: Iterable[Run]) -> None:
+    pools, queues, deployments = set(), set(), set()
+    for run in runs:
+        pools.add(run.work_pool_id)
+        queues.add(run.work_queue_id)
+        deployments.add(run.deployment_id)
+    if not (pools | queues | deployments) - {None}:
+        return
+    codec = hot.codec
+    found = hot.rows(
+        "limits",
+        pools=codec.ids([id for id in pools if id is not None]),
+        queues=codec.ids([id for id in queues if id is not None]),
+        deployments=codec.ids([id for id in deployments if id is not None]),
+    )
+    for kind, raw, name, limit, options, used in found:
+        id = codec.uuid(raw)
+        assert id is not None
+        cancel_new = (unjson(options) or EMPTY).get("collision_strategy") == "CANCEL_NEW"
+        world.limits[id] = Limit(kind=kind, id=id, name=name, limit=limit, used=used, cancel_new=cancel_new)
         if kind == "deployment":
-            columns.append(table.c.concurrency_options)
-        for row in connection.execute(select(*columns).where(table.c.id.in_(ids))).mappings() if ids else ():
-            options = row.get("concurrency_options") or {}
-            world.limits[row["id"]] = Limit(
-                kind=kind,
-                id=row["id"],
-                name=row["name"],
-                limit=row["concurrency_limit"],
-                used=used.get(row["id"], 0),
-                cancel_new=options.get("collision_strategy") == "CANCEL_NEW",
-            )
-            if kind == "deployment":
-                world.deployments.add(row["id"])
-
-
-def occupancy(limit_ids: Iterable[UUID]) -> Any:
-    """Select (limit id, slots taken): there are no counters, so none can drift."""
-    return select(slot.c.limit_id, func.count()).where(slot.c.limit_id.in_(list(limit_ids))).group_by(slot.c.limit_id)
+            world.deployments.add(id)

@@ -7,28 +7,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, update
+from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from headway.core.errors import HeadwayError, NotFound
 from headway.core.ids import new_id
-from headway.core.rules.commands import Command, Decision, TaskChange
+from headway.core.rules.commands import Command, CreateRun, Decision, TaskChange
 from headway.core.rules.decide import absorb, decide
-from headway.core.rules.facts import Attempt, Facts, Record, Run, Slot, Terms
+from headway.core.rules.facts import Attempt, Facts, Run, Slot, TaskRun, Terms
 from headway.core.states import State, StateType
 from headway.store.database import Database
 from headway.store.facts import load_facts, load_runs
+from headway.store.hot import Hot, instant
+from headway.store.locks import lock_batch
 from headway.store.records import add, drop, one
-from headway.store.tables import (
-    attempt,
-    flow_run,
-    flow_run_input,
-    flow_run_state,
-    live_run,
-    slot,
-    task_run,
-    task_run_cache,
-    task_run_state,
-)
+from headway.store.tables import flow_run_input, task_run, task_run_cache, task_run_state
+from headway.store.types import to_json
 
 __all__ = ["TransitionStore", "apply", "decide_and_apply"]
 
@@ -53,6 +46,7 @@ class TransitionStore:
 
 def decide_and_apply(connection: Connection, commands: Sequence[Command], now: datetime, terms: Terms) -> list[Outcome]:
     """One outcome per command, in order; a command that is refused with an error leaves no trace."""
+    lock_batch(connection, commands)
     world = load_facts(connection, commands)
     outcomes: list[Outcome] = []
     for command in commands:
@@ -70,10 +64,12 @@ def decide_and_apply(connection: Connection, commands: Sequence[Command], now: d
 def apply(connection: Connection, decisions: Iterable[Decision], now: datetime) -> None:
     """Write what was decided: the net effect per run, every state of the history."""
     flat = list(_flatten(decisions))
-    _write_runs(connection, flat, now)
-    _write_states(connection, flat)
-    _write_attempts(connection, flat)
-    _write_slots(connection, flat, now)
+    writer = _Writer(Hot(connection), now)
+    net = _net(flat)
+    writer.runs(net, {d.created.run.id: d.created for d in flat if d.created is not None})
+    writer.states(flat)
+    writer.attempts(flat)
+    writer.slots(net)
     _write_tasks(connection, [change for decision in flat for change in decision.tasks], now)
     _drop_inputs(connection, flat)
 
@@ -81,7 +77,8 @@ def apply(connection: Connection, decisions: Iterable[Decision], now: datetime) 
 def _flatten(decisions: Iterable[Decision]) -> Iterable[Decision]:
     for decision in decisions:
         yield decision
-        yield from _flatten(decision.followups)
+        if decision.followups:
+            yield from _flatten(decision.followups)
 
 
 def _net(decisions: Sequence[Decision]) -> list[tuple[Facts, Facts]]:
@@ -95,169 +92,207 @@ def _net(decisions: Sequence[Decision]) -> list[tuple[Facts, Facts]]:
     return list(net.values())
 
 
-# --- flow runs ---
+class _Writer:
+    """The hot tables of one batch. Rows are as the driver takes them."""
+
+    def __init__(self, hot: Hot, now: datetime) -> None:
+        self._hot = hot
+        self._id = hot.codec.id
+        self._now = instant(now)
+
+    # --- flow runs ---
+
+    def runs(self, net: Sequence[tuple[Facts, Facts]], created: Mapping[UUID, CreateRun]) -> None:
+        added, changed, appeared, moved, gone = [], [], [], [], []
+        for before, after in net:
+            run, was = after.run, before.run
+            creation = created.get(run.id)
+            if creation is not None:
+                added.append(self._new_run(creation, run))
+            elif run is not was and run != was:
+                changed.append(self._changed_run(run, was))
+            existed = creation is None and _is_live(was)
+            if not _is_live(run):
+                if existed:
+                    gone.append({"flow_run_id": self._id(run.id)})
+            elif not existed:
+                appeared.append(self._live(after))
+            elif run is not was or after.attempt is not before.attempt:
+                moved.append(self._live(after))
+        self._hot.write("add_flow_run", added)
+        self._hot.write("change_flow_run", changed)
+        self._hot.write("drop_live_run", gone)
+        self._hot.write("add_live_run", appeared)
+        self._hot.write("change_live_run", moved)
+
+    def _new_run(self, creation: CreateRun, run: Run) -> dict[str, Any]:
+        row, id = creation.row, self._id
+        return {
+            **{name: row.get(name) for name in _TEXTS},
+            **{name: to_json(row.get(name) or {}) for name in _OBJECTS},
+            **self._record(run),
+            "tags": to_json(row.get("tags") or ()),
+            "created_by": _json(row.get("created_by")),
+            "auto_scheduled": row.get("auto_scheduled", False),
+            "infrastructure_document_id": id(row.get("infrastructure_document_id")),
+            "empirical_policy": to_json(run.policy.to_wire()),
+            "created": self._now,
+            "flow_id": id(run.flow_id),
+            "deployment_id": id(run.deployment_id),
+            "work_pool_id": id(run.work_pool_id),
+            "work_queue_id": id(run.work_queue_id),
+            "parent_task_run_id": id(run.parent_task_run_id),
+            "root_flow_run_id": id(run.root_id),
+        }
+
+    def _changed_run(self, run: Run, was: Run) -> dict[str, Any]:
+        changed = run.policy is not was.policy and run.policy != was.policy
+        return {**self._record(run), "empirical_policy": to_json(run.policy.to_wire()) if changed else None}
+
+    def _record(self, run: Run) -> dict[str, Any]:
+        """The columns of a flow run that a state changes."""
+        state = run.state
+        return {
+            "id": self._id(run.id),
+            "state_id": None if state is None else self._id(state.id),
+            "state_type": None if state is None else state.type.value,
+            "state_name": None if state is None else state.name,
+            "state_timestamp": None if state is None else instant(state.timestamp),
+            "run_count": run.run_count,
+            "expected_start_time": instant(run.expected_start_time),
+            "next_scheduled_start_time": instant(run.next_scheduled_start_time),
+            "start_time": instant(run.start_time),
+            "end_time": instant(run.end_time),
+            "total_run_time": run.total_run_time,
+            "infrastructure_pid": run.infrastructure_pid,
+            "updated": self._now,
+        }
+
+    def _live(self, facts: Facts) -> dict[str, Any]:
+        run, state, id = facts.run, facts.run.state, self._id
+        assert state is not None
+        number = facts.live_attempt.number if facts.live_attempt is not None and run.root_id is None else None
+        scheduled = state.type is StateType.SCHEDULED
+        return {
+            "flow_run_id": id(run.id),
+            "state_type": state.type.value,
+            "state_name": state.name,
+            "work_pool_id": id(run.work_pool_id),
+            "work_queue_id": id(run.work_queue_id),
+            "deployment_id": id(run.deployment_id),
+            "due": instant(_due(run, state)),
+            "claimable": scheduled and not run.policy.in_process and number is None,
+            "attempt": number,
+            "state_since": instant(state.timestamp),
+            "retries_used": run.retries_used,
+            "start_failures": run.start_failures,
+        }
+
+    def states(self, decisions: Sequence[Decision]) -> None:
+        rows = []
+        for decision in decisions:
+            if decision.after is None:
+                continue
+            attempt = decision.after.attempt or (decision.before.attempt if decision.before else None)
+            number = None if attempt is None else attempt.number
+            owner = self._id(decision.after.run.id)
+            rows += [self._state(state, owner, number) for state in decision.written]
+        self._hot.write("add_flow_run_state", rows)
+
+    def _state(self, state: State, owner: Any, number: int | None) -> dict[str, Any]:
+        return {
+            "id": self._id(state.id),
+            "flow_run_id": owner,
+            "type": state.type.value,
+            "name": state.name,
+            "timestamp": instant(state.timestamp),
+            "message": state.message,
+            "data": _json(state.data),
+            "state_details": to_json(dict(state.details)),
+            "attempt": number,
+        }
+
+    # --- attempts and slots ---
+
+    def attempts(self, decisions: Sequence[Decision]) -> None:
+        known: set[tuple[UUID, int]] = set()
+        latest: dict[tuple[UUID, int], Attempt] = {}
+        for decision in decisions:
+            before = decision.before.attempt if decision.before else None
+            after = decision.attempt
+            if after is None or after is before or after == before:
+                continue
+            key = (after.run_id, after.number)
+            if before is not None and key == (before.run_id, before.number) and key not in latest:
+                known.add(key)
+            latest[key] = after
+        self._hot.write("change_attempt", [self._attempt(one) for key, one in latest.items() if key in known])
+        self._hot.write("add_attempt", [self._attempt(one) for key, one in latest.items() if key not in known])
+
+    def _attempt(self, one: Attempt) -> dict[str, Any]:
+        id = self._id
+        return {
+            "flow_run_id": id(one.run_id),
+            "number": one.number,
+            "token": one.token,
+            "nonce": one.nonce,
+            "claim_id": id(one.claim_id),
+            "worker_id": id(one.worker_id),
+            "worker_name": one.worker_name,
+            "work_pool_id": id(one.work_pool_id),
+            "handle": _json(one.handle),
+            "opened": instant(one.opened),
+            "reported": instant(one.reported),
+            "started": instant(one.started),
+            "ended": instant(one.ended),
+            "outcome": _json(one.outcome),
+            "counts": one.counts,
+            "lease_end": instant(one.lease_end),
+            "worker_renewed": instant(one.worker_renewed),
+        }
+
+    def slots(self, net: Sequence[tuple[Facts, Facts]]) -> None:
+        freed, taken, moved = [], [], []
+        for before, after in net:
+            if before.slots is after.slots or before.slots == after.slots:
+                continue
+            id = self._id(after.run.id)
+            held = {slot.limit_id: slot for slot in before.slots}
+            kept = {slot.limit_id: slot for slot in after.slots}
+            freed += [self._slot(id, held[limit]) for limit in held.keys() - kept.keys()]
+            taken += [self._slot(id, kept[limit]) for limit in kept.keys() - held.keys()]
+            moved += [self._slot(id, kept[limit]) for limit in kept.keys() & held.keys() if kept[limit] != held[limit]]
+        self._hot.write("drop_slot", freed)
+        self._hot.write("add_slot", taken)
+        self._hot.write("change_slot", moved)
+
+    def _slot(self, run_id: Any, one: Slot) -> dict[str, Any]:
+        return {
+            "flow_run_id": run_id,
+            "limit_id": self._id(one.limit_id),
+            "kind": one.kind,
+            "attempt": one.attempt,
+            "lease_id": self._id(one.lease_id),
+            "taken": self._now,
+        }
 
 
-def _write_runs(connection: Connection, decisions: Sequence[Decision], now: datetime) -> None:
-    created = {d.created.run.id: d.created for d in decisions if d.created is not None}
-    inserted, updated, lively, dead = [], [], [], []
-    for before, after in _net(decisions):
-        run = after.run
-        values = {**_record_values(run), "infrastructure_pid": run.infrastructure_pid, "updated": now}
-        if run.id in created:
-            inserted.append({**created[run.id].row, **_creation_values(run, now), **values})
-        elif run != before.run:
-            updated.append({"key": run.id, **values})
-        was = run.id not in created and _is_live(before.run)
-        if was and not _is_live(run):
-            dead.append(run.id)
-        elif _is_live(run) and (run != before.run or after.attempt != before.attempt or not was):
-            lively.append((was, _live_values(after)))
-    if inserted:
-        connection.execute(insert(flow_run), inserted)
-    _update_many(connection, flow_run, {"id": "key"}, updated)
-    if dead:
-        connection.execute(delete(live_run).where(live_run.c.flow_run_id.in_(dead)))
-    if new := [values for was, values in lively if not was]:
-        connection.execute(insert(live_run), new)
-    old = [{"key": values.pop("flow_run_id"), **values} for was, values in lively if was]
-    _update_many(connection, live_run, {"flow_run_id": "key"}, old)
+_TEXTS = ("name", "deployment_version", "work_queue_name", "flow_version", "idempotency_key")
+_OBJECTS = ("parameters", "context", "labels", "job_variables")
 
 
 def _is_live(run: Run) -> bool:
     return run.state is not None and not run.state.is_final
 
 
-def _record_values(record: Record) -> dict[str, Any]:
-    """The columns of a flow run or task run that a state changes."""
-    state = record.state
-    return {
-        "state_id": None if state is None else state.id,
-        "state_type": None if state is None else state.type.value,
-        "state_name": None if state is None else state.name,
-        "state_timestamp": None if state is None else state.timestamp,
-        "run_count": record.run_count,
-        "expected_start_time": record.expected_start_time,
-        "next_scheduled_start_time": record.next_scheduled_start_time,
-        "start_time": record.start_time,
-        "end_time": record.end_time,
-        "total_run_time": record.total_run_time,
-        **({"empirical_policy": record.policy.to_wire()} if isinstance(record, Run) else {}),
-    }
+def _due(run: Run, state: State) -> datetime | None:
+    if state.type is StateType.SCHEDULED:
+        return run.next_scheduled_start_time
+    return state.pause_timeout if state.is_paused else None
 
 
-def _creation_values(run: Run, now: datetime) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "created": now,
-        "flow_id": run.flow_id,
-        "deployment_id": run.deployment_id,
-        "work_pool_id": run.work_pool_id,
-        "work_queue_id": run.work_queue_id,
-        "parent_task_run_id": run.parent_task_run_id,
-        "root_flow_run_id": run.root_id,
-    }
-
-
-def _live_values(facts: Facts) -> dict[str, Any]:
-    run, state = facts.run, facts.run.state
-    assert state is not None
-    number = facts.live_attempt.number if facts.live_attempt is not None and run.root_id is None else None
-    scheduled = state.type is StateType.SCHEDULED
-    return {
-        "flow_run_id": run.id,
-        "state_type": state.type.value,
-        "state_name": state.name,
-        "work_pool_id": run.work_pool_id,
-        "work_queue_id": run.work_queue_id,
-        "deployment_id": run.deployment_id,
-        "due": run.next_scheduled_start_time if scheduled else state.pause_timeout if state.is_paused else None,
-        "claimable": scheduled and not run.policy.in_process and number is None,
-        "attempt": number,
-        "state_since": state.timestamp,
-        "retries_used": run.retries_used,
-        "start_failures": run.start_failures,
-    }
-
-
-def _write_states(connection: Connection, decisions: Sequence[Decision]) -> None:
-    rows = []
-    for decision in decisions:
-        if decision.after is None:
-            continue
-        attempt = decision.after.attempt or (decision.before.attempt if decision.before else None)
-        for state in decision.written:
-            number = None if attempt is None else attempt.number
-            rows.append({"flow_run_id": decision.after.run.id, "attempt": number, **state.to_row()})
-    if rows:
-        connection.execute(insert(flow_run_state), rows)
-
-
-# --- attempts and slots ---
-
-
-def _write_attempts(connection: Connection, decisions: Sequence[Decision]) -> None:
-    known: set[tuple[UUID, int]] = set()
-    latest: dict[tuple[UUID, int], Attempt] = {}
-    for decision in decisions:
-        before = decision.before.attempt if decision.before else None
-        after = decision.attempt
-        if after is None or after == before:
-            continue
-        key = (after.run_id, after.number)
-        if before is not None and key == (before.run_id, before.number) and key not in latest:
-            known.add(key)
-        latest[key] = after
-    changed = [
-        {"key": id, "key_number": number, **_attempt_values(latest[id, number])}
-        for id, number in latest
-        if (id, number) in known
-    ]
-    _update_many(connection, attempt, {"flow_run_id": "key", "number": "key_number"}, changed)
-    opened = [
-        {"flow_run_id": id, "number": number, **_attempt_values(latest[id, number])}
-        for id, number in latest
-        if (id, number) not in known
-    ]
-    if opened:
-        connection.execute(insert(attempt), opened)
-
-
-def _attempt_values(one: Attempt) -> dict[str, Any]:
-    names = (column.name for column in attempt.columns if column.name not in ("flow_run_id", "number"))
-    return {name: getattr(one, name) for name in names}
-
-
-def _write_slots(connection: Connection, decisions: Sequence[Decision], now: datetime) -> None:
-    freed, taken, moved = [], [], []
-    for before, after in _net(decisions):
-        id = after.run.id
-        held = {slot.limit_id: slot for slot in before.slots}
-        kept = {slot.limit_id: slot for slot in after.slots}
-        freed += [{"key_run": id, "key_limit": limit} for limit in held.keys() - kept.keys()]
-        taken += [_slot_values(id, kept[limit], now) for limit in kept.keys() - held.keys()]
-        moved += [
-            {"key_run": id, "key_limit": limit, "attempt": kept[limit].attempt}
-            for limit in kept.keys() & held.keys()
-            if kept[limit] != held[limit]
-        ]
-    if freed:
-        which = (slot.c.flow_run_id == bindparam("key_run")) & (slot.c.limit_id == bindparam("key_limit"))
-        connection.execute(delete(slot).where(which), freed)
-    if taken:
-        connection.execute(insert(slot), taken)
-    _update_many(connection, slot, {"flow_run_id": "key_run", "limit_id": "key_limit"}, moved)
-
-
-def _slot_values(run_id: UUID, one: Slot, now: datetime) -> dict[str, Any]:
-    return {
-        "flow_run_id": run_id,
-        "limit_id": one.limit_id,
-        "kind": one.kind,
-        "attempt": one.attempt,
-        "lease_id": one.lease_id,
-        "taken": now,
-    }
+def _json(value: Any) -> str | None:
+    return None if value is None else to_json(value)
 
 
 # --- task runs and inputs ---
@@ -268,16 +303,35 @@ def _write_tasks(connection: Connection, changes: Sequence[TaskChange], now: dat
         return
     last = {change.after.id: change.after for change in changes}
     rows = [
-        {"key": one.id, **_record_values(one), "flow_run_run_count": one.flow_run_run_count, "updated": now}
+        {"key": one.id, **_task_values(one), "flow_run_run_count": one.flow_run_run_count, "updated": now}
         for one in last.values()
     ]
-    _update_many(connection, task_run, {"id": "key"}, rows)
+    columns = [name for name in rows[0] if name != "key"]
+    changed = update(task_run).where(task_run.c.id == bindparam("key"))
+    connection.execute(changed.values({name: bindparam(name) for name in columns}), rows)
     states = [{"task_run_id": change.after.id, **change.state.to_row()} for change in changes]
     connection.execute(insert(task_run_state), states)
     for change in changes:
         key = change.state.details.get("cache_key")
         if key and change.state.is_completed and change.state.name != "Cached":
             _remember(connection, str(key), change.state, now)
+
+
+def _task_values(task: TaskRun) -> dict[str, Any]:
+    """The columns of a task run that a state changes."""
+    state = task.state
+    return {
+        "state_id": None if state is None else state.id,
+        "state_type": None if state is None else state.type.value,
+        "state_name": None if state is None else state.name,
+        "state_timestamp": None if state is None else state.timestamp,
+        "run_count": task.run_count,
+        "expected_start_time": task.expected_start_time,
+        "next_scheduled_start_time": task.next_scheduled_start_time,
+        "start_time": task.start_time,
+        "end_time": task.end_time,
+        "total_run_time": task.total_run_time,
+    }
 
 
 def _remember(connection: Connection, key: str, state: State, now: datetime) -> None:
@@ -307,16 +361,3 @@ def _answer_input(connection: Connection, run_id: UUID, key: str, value: str, no
     drop(connection, flow_run_input, flow_run_id=run_id, key=key)
     row = {"id": new_id(), "created": now, "updated": now, "flow_run_id": run_id, "key": key, "value": value}
     add(connection, flow_run_input, row)
-
-
-def _update_many(
-    connection: Connection, table: Table, keys: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """One UPDATE for many rows: `keys` maps key columns to the names their values have in `rows`."""
-    if not rows:
-        return
-    statement = update(table)
-    for column, name in keys.items():
-        statement = statement.where(table.c[column] == bindparam(name))
-    columns = [name for name in rows[0] if name not in keys.values()]
-    connection.execute(statement.values({name: bindparam(name) for name in columns}), [dict(row) for row in rows])

@@ -1,0 +1,123 @@
+"""Named statements (store/sql) on the driver's own cursor, inside the transaction of a SQLAlchemy connection.
+
+What SQLAlchemy spends on compiling, binding and wrapping a statement is several times what SQLite spends on
+running it, so the statements of every transition go past it. Values are given and come back as the driver
+has them; `Codec` turns ids, times and JSON into those and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache, lru_cache
+from typing import Any, NoReturn
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from headway.store.sql import positional, statement
+from headway.store.types import from_micros, to_micros
+
+__all__ = ["Codec", "Hot", "codec", "instant", "moment", "unjson"]
+
+_unjson = msgspec.json.Decoder().decode
+
+
+class Hot:
+    """One transaction's hot statements."""
+
+    __slots__ = ("_connection", "_cursor", "_dialect", "codec")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self._cursor = connection.connection.cursor()
+        self.codec = codec(self._dialect)
+
+    def rows(self, name: str, /, **parameters: Any) -> list[tuple[Any, ...]]:
+        """All rows that the statement finds."""
+        try:
+            self._cursor.execute(statement(self._dialect, name), parameters)
+            return self._cursor.fetchall()  # type: ignore[return-value]
+        except Exception as error:
+            self._fail(name, error)
+
+    def write(self, name: str, /, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run the statement once per row; no rows, no statement."""
+        if not rows:
+            return
+        text, values = positional(self._dialect, name)
+        try:
+            if len(rows) == 1:
+                self._cursor.execute(text, values(rows[0]))
+            else:
+                self._cursor.executemany(text, list(map(values, rows)))
+        except Exception as error:
+            self._fail(name, error)
+
+    def _fail(self, name: str, error: Exception) -> NoReturn:
+        """As SQLAlchemy would raise it, so that callers see one kind of error."""
+        dbapi = self._connection.dialect.loaded_dbapi
+        if isinstance(error, dbapi.Error):
+            raise DBAPIError.instance(name, None, error, dbapi.Error, dialect=self._connection.dialect) from error
+        raise error
+
+
+class Codec:
+    """Ids, times and JSON as one driver has them."""
+
+    __slots__ = ("id", "ids", "uuid")
+
+    id: Callable[[UUID | None], Any]
+    """An id as a parameter."""
+    ids: Callable[[Iterable[UUID]], Any]
+    """Many ids as the one parameter of a set-based statement."""
+    uuid: Callable[[Any], UUID | None]
+    """An id out of a row."""
+
+    def __init__(
+        self,
+        id: Callable[[UUID | None], Any],
+        ids: Callable[[Iterable[UUID]], Any],
+        uuid: Callable[[Any], UUID | None],
+    ) -> None:
+        self.id, self.ids, self.uuid = id, ids, uuid
+
+
+@cache
+def codec(dialect: str) -> Codec:
+    """The codec of a dialect. differs because SQLite has neither UUIDs nor arrays: hex digits, JSON arrays."""
+    if dialect == "sqlite":
+        return Codec(_hex, _json_array, _from_hex)
+    return Codec(lambda id: id, list, lambda value: value)
+
+
+def _hex(id: UUID | None) -> str | None:
+    return None if id is None else id.hex
+
+
+def _json_array(ids: Iterable[UUID]) -> str:
+    return '["' + '","'.join([id.hex for id in ids]) + '"]' if ids else "[]"
+
+
+@lru_cache(maxsize=16_384)
+def _from_hex(value: str | None) -> UUID | None:
+    # The ids of pools, queues, deployments and flows come back in every row, those of runs four times.
+    return None if value is None else UUID(value)
+
+
+def moment(micros: int | None) -> datetime | None:
+    """A time out of a row."""
+    return None if micros is None else from_micros(micros)
+
+
+def instant(value: datetime | None) -> int | None:
+    """A time as a parameter."""
+    return None if value is None else to_micros(value)
+
+
+def unjson(text: str | None) -> Any:
+    """A JSON column (as text) out of a row."""
+    return None if text is None else _unjson(text)

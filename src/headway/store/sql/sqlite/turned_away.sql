@@ -1,0 +1,10 @@
+-- Due runs of full deployments that cancel new ones instead of letting them wait (CONTRACT §2.1 rule 8).
+-- differs because SQLite has no arrays and no JSONB; CROSS JOIN keeps the order of its loops.
+SELECT w.flow_run_id
+FROM deployment AS d
+CROSS JOIN live_run AS w ON w.deployment_id = d.id
+WHERE d.work_pool_id = :pool AND d.concurrency_limit > 0 AND d.concurrency_options IS NOT NULL
+    AND json_extract(d.concurrency_options, '$.collision_strategy') = 'CANCEL_NEW'
+    AND (SELECT count(*) FROM slot AS s WHERE s.limit_id = d.id) >= d.concurrency_limit
+    AND w.claimable AND w.due <= :now AND w.work_queue_id IN (SELECT value FROM json_each(:queues))
+LIMIT :size
