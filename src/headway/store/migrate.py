@@ -35,7 +35,7 @@ class Lineage:
 _MIGRATING = 0x68776179_00
 """Key of PostgreSQL's advisory lock that lets one server at a time look whether to migrate."""
 
-RECORD = Lineage("record", metadata, "headway_version", head="0001")
+RECORD = Lineage("record", metadata, "headway_version", head="0002")
 TELEMETRY = Lineage("telemetry", telemetry, "headway_telemetry_version", head="0001")
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Dialect, Text
+from sqlalchemy import BigInteger, Dialect, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -29,6 +29,10 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """The UTC datetime that many microseconds after the epoch."""
     return EPOCH + timedelta(microseconds=micros)
+
+
+Seq = BigInteger().with_variant(Integer(), "sqlite")
+"""A counter. On SQLite it must be called INTEGER to count by itself; it has 64 bits there too."""
 
 
 class Instant(TypeDecorator[datetime]):
