@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.durability import NotDurable, demand
+from bench.durability import NotDurable
+from bench.postgres import BenchCluster
 from bench.report import Results, lay_out, table
 from bench.rows.base import Row, Scale
 from bench.targets.base import BenchError, Target
@@ -76,6 +77,7 @@ class Makers:
 
     def __init__(self, plan: Plan, stack: contextlib.ExitStack) -> None:
         self._plan = plan
+        self._cluster = stack.enter_context(BenchCluster()) if "postgresql" in plan.databases else None
 
     def all_labels(self) -> list[str]:
         return [f"headway-{database}" for database in self._plan.databases]
@@ -86,12 +88,12 @@ class Makers:
     @contextlib.contextmanager
     def make(self, label: str) -> Iterator[Target]:
         home = Path(tempfile.mkdtemp(prefix="headway-bench-"))
-        target = HeadwayTarget(label.partition("-")[2], home)
+        target = HeadwayTarget(home, self._cluster if label.endswith("postgresql") else None)
         target.source = self._plan.source
         try:
             yield target
         finally:
-            target.stop()
+            target.remove()
             shutil.rmtree(home, ignore_errors=True)
 
 
@@ -104,6 +106,7 @@ def _measure(row: Row, makers: Makers, label: str, plan: Plan, results: Results,
                 target.start()
                 _note(target, record)
             figures = row.measure(target, Scale(plan.quick))
+            _note(target, record)
         except (BenchError, AssertionError, RuntimeError, OSError) as error:
             if isinstance(error, NotDurable):
                 raise
@@ -116,13 +119,12 @@ def _measure(row: Row, makers: Makers, label: str, plan: Plan, results: Results,
 
 
 def _note(target: Target, record: Record) -> None:
-    """Once per label: versions, settings and durability."""
-    told = target.durability()
-    if target.name == "headway":
-        demand(told.get("record", {}), target.label)
-    record.durability[target.label] = told
+    """Versions, settings and durability of the running server. NotDurable if its commits are not."""
+    if target.server is None:
+        return
+    record.durability[target.label] = target.durability()
     record.versions[target.label] = target.versions()
-    record.settings[target.label] = target.settings
+    record.settings[target.label] = target.changed_settings()
 
 
 def _print_durability(record: Record) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rows import lifecycle, runs, tasks
+from bench.rows import kills, lifecycle, reads, runs, starting, tasks
 from bench.rows.base import Row
 
-ROWS: tuple[Row, ...] = (*lifecycle.ROWS, *tasks.ROWS, *runs.ROWS)
+ROWS: tuple[Row, ...] = (*lifecycle.ROWS, *tasks.ROWS, *runs.ROWS, *reads.ROWS, *starting.ROWS, *kills.ROWS)

@@ -14,10 +14,12 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
 
 from bench import processes
 from headway.testing.processes import Program
@@ -42,7 +44,10 @@ class Api:
         """The reply as JSON; a 503 is repeated after a back-off. BenchError on any other refusal."""
         status, value = 503, None
         for pause in (0.2, 0.5, 1, 2, 4, 8, 8, 8):
-            status, value = self._once(method, path, body)
+            try:
+                status, value = self._once(method, path, body)
+            except http.client.RemoteDisconnected:  # servers close connections that have been idle
+                status, value = self._once(method, path, body)
             if status not in REFUSED:
                 break
             time.sleep(pause)
@@ -116,6 +121,10 @@ class Target(ABC):
     def durability(self) -> dict[str, Any]:
         """Durability settings of the running server. BenchError when a commit is not made durable."""
 
+    def changed_settings(self) -> dict[str, str]:
+        """Settings of system and database that differ from what they ship with."""
+        return self.settings
+
     @abstractmethod
     def loop_lag(self, *, reset: bool) -> dict[str, float]:
         """p99_ms and max_ms since the last reset; empty where the system does not tell."""
@@ -125,6 +134,18 @@ class Target(ABC):
         if self._api is None:
             raise BenchError(f"{self.label} is not running")
         return self._api
+
+    @abstractmethod
+    def fill(self, write: Callable[[Connection], None]) -> None:
+        """Run `write` over one transaction on the database of the stopped target."""
+
+    @abstractmethod
+    def keep(self, name: str) -> None:
+        """Keep the stopped target's database under that name, for later runs too."""
+
+    @abstractmethod
+    def restore(self, name: str) -> bool:
+        """Make the stopped target's database the one kept under that name; False if there is none."""
 
     def env(self) -> dict[str, str]:
         """Environment of a command: nothing of either system's is inherited."""
@@ -186,6 +207,10 @@ class Target(ABC):
             program.stop(5)
         self.programs.clear()
         self.stop_server()
+
+    def remove(self) -> None:
+        """Stop, and throw away what is outside the home folder."""
+        self.stop()
 
     def program(self, command: Sequence[str], **more: str) -> Program:
         """Start a command that `stop` ends."""

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, create_engine, text
+
+from bench.durability import demand
+from bench.postgres import PREFIX, BenchCluster
 from bench.targets.base import BenchError, Target
 from headway.version import __version__
 
+CACHE = Path(__file__).parents[2] / ".cache" / "bench"
+LARGE = 500_000_000
+"""Bytes from which on a kept PostgreSQL database is used in place instead of copied: only read in a row."""
+
 
 class HeadwayTarget(Target):
-    """On SQLite in its home folder, or on a PostgreSQL database that is given."""
+    """On SQLite in its home folder, or on a database of its own in a PostgreSQL cluster."""
 
     name = "headway"
     package = "headway"
     prefix = "HEADWAY_"
     worker_ready = r"registered with id"
-
     source: Path | None = None
     """Another checkout whose `src` is measured; the benchmark itself stays this one."""
 
-    def env(self) -> dict[str, str]:
-        elsewhere = {} if self.source is None else {"PYTHONPATH": str(self.source / "src")}
-        return {**super().env(), **elsewhere}
+    def __init__(self, home: Path, cluster: BenchCluster | None = None) -> None:
+        super().__init__("postgresql" if cluster else "sqlite", home)
+        self._cluster = cluster
+        self._database_url = cluster.new_database() if cluster else ""
 
     @property
     def python(self) -> Path:
@@ -34,18 +44,29 @@ class HeadwayTarget(Target):
     def command(self, *arguments: str) -> list[str]:
         return [str(self.python.with_name("headway")), *arguments]
 
+    def env(self) -> dict[str, str]:
+        elsewhere = {} if self.source is None else {"PYTHONPATH": str(self.source / "src")}
+        return {**super().env(), **elsewhere}
+
     def server_settings(self) -> dict[str, str]:
-        return {"HEADWAY_HOME": str(self.home)}
+        database = {"HEADWAY_SERVER_DATABASE_URL": self._database_url} if self._cluster else {}
+        return {"HEADWAY_HOME": str(self.home), **database}
 
     def versions(self) -> dict[str, str]:
-        return {"headway": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+        database = {"postgresql": self._cluster.version()} if self._cluster else {"sqlite": sqlite3.sqlite_version}
+        return {"headway": __version__, "python": platform.python_version(), **database}
 
     def durability(self) -> dict[str, Any]:
-        try:
-            told: dict[str, Any] = self.api.get("/admin/durability")
-        except BenchError:
-            return {}
+        told: dict[str, Any] = self.api.get("/admin/durability")
+        demand(told["record"], f"{self.label}, by its server's account,")
+        if self._cluster:
+            told["cluster"] = self._cluster.settings()
+            demand(told["cluster"], f"{self.label}, by the cluster's account,")
         return told
+
+    def changed_settings(self) -> dict[str, str]:
+        database = {f"postgresql {k}": v for k, v in self._cluster.changed().items()} if self._cluster else {}
+        return {**self.settings, **database}
 
     def loop_lag(self, *, reset: bool) -> dict[str, float]:
         try:
@@ -53,3 +74,69 @@ class HeadwayTarget(Target):
         except BenchError:
             return {}
         return told
+
+    def database_cpu(self) -> float:
+        return self._cluster.cpu() if self._cluster else 0.0
+
+    def fill(self, write: Callable[[Connection], None]) -> None:
+        url = (
+            self._database_url.replace("postgresql:", "postgresql+psycopg:") or f"sqlite:///{self.home / 'headway.db'}"
+        )
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            # Only for writing the data set: nothing is measured meanwhile.
+            unsafe = "SET synchronous_commit = off" if self._cluster else "PRAGMA synchronous = OFF"
+            connection.execute(text(unsafe))
+            connection.commit()
+            write(connection)
+            connection.commit()
+            if self._cluster is None:
+                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        if self._cluster:  # what autovacuum does within minutes
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM ANALYZE"))
+        engine.dispose()
+
+    def keep(self, name: str) -> None:
+        if self._cluster:
+            kept, made = _kept(name), self._database_url.rpartition("/")[2]
+            content = kept.rpartition("_")[0]
+            for old in self._cluster.databases():
+                if old.startswith(content):
+                    self._cluster.drop(old)
+            self._cluster.execute(f'ALTER DATABASE "{made}" RENAME TO "{kept}"')
+            return
+        for stale in CACHE.glob(f"{self.label}-{name.rpartition('-')[0]}-*"):
+            shutil.rmtree(stale)
+        folder = CACHE / f"{self.label}-{name}"
+        folder.mkdir(parents=True)
+        for file in self.home.glob("*.db"):
+            file.rename(folder / file.name)
+
+    def restore(self, name: str) -> bool:
+        if self._cluster:
+            if _kept(name) not in self._cluster.databases():
+                return False
+            size = self._cluster.execute("SELECT pg_database_size(%r)" % _kept(name))[0][0]  # noqa: UP031
+            self._database_url = (
+                self._cluster.new_database(_kept(name)) if size < LARGE else self._cluster.url(_kept(name))
+            )
+            return True
+        folder = CACHE / f"{self.label}-{name}"
+        if not folder.exists():
+            return False
+        for old in self.home.glob("headway*.db*"):
+            old.unlink()
+        for file in folder.iterdir():
+            shutil.copy2(file, self.home / file.name)
+        return True
+
+    def remove(self) -> None:
+        self.stop()
+        name = self._database_url.rpartition("/")[2]
+        if self._cluster and not name.startswith(PREFIX):
+            self._cluster.drop(name)
+
+
+def _kept(name: str) -> str:
+    return PREFIX + name.replace("-", "_")

@@ -1,0 +1,121 @@
+"""Starting up and being at rest: server, worker, imports, commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import time
+
+from bench import flows, processes
+from bench.rows.base import Line, Row, Samples, Scale
+from bench.rows.runs import run_once
+from bench.rows.tasks import quiet_from
+from bench.setup import POOL, deployed
+from bench.targets.base import Target
+
+
+def idle_cpu(target: Target, seconds: float) -> float:
+    """Server CPU at rest, in per cent of one core."""
+    before, begun = target.server_cpu(), time.perf_counter()
+    time.sleep(seconds)
+    return 100 * (target.server_cpu() - before) / (time.perf_counter() - begun)
+
+
+def _server(target: Target, scale: Scale) -> Samples:
+    fresh = target.start()
+    starts = []
+    for _ in range(scale.count(3, 1)):
+        target.stop()
+        starts.append(target.start())
+    time.sleep(3)
+    cpu = idle_cpu(target, scale.of(15, 5))
+    memory = processes.rss_mb(processes.tree(target.server_pid))
+    return {"exists_s": statistics.median(starts), "fresh_s": fresh, "rss_mb": memory, "cpu_percent": cpu}
+
+
+def _worker(target: Target, scale: Scale) -> Samples:
+    deployment = deployed(target, flow_name="empty", script=flows.write(target))
+    worker = target.worker(POOL)
+    run_once(target, deployment)
+    quiet_from(target)
+    time.sleep(2)
+    server = set(processes.tree(target.server_pid))
+    ours = [pid for pid in processes.having(str(target.home)) if pid not in server]
+    before = sum(processes.cpu_seconds(pid) for pid in (worker.pid,))
+    begun = time.perf_counter()
+    time.sleep(scale.of(10, 4))
+    cpu = 100 * (processes.cpu_seconds(worker.pid) - before) / (time.perf_counter() - begun)
+    return {"pss_mb": processes.pss_mb(ours), "processes": len(ours), "cpu_percent": cpu}
+
+
+def timed(target: Target, command: list[str], times: int) -> tuple[float, float]:
+    """Median wall time of a command in ms, and its peak resident memory in MB."""
+    took, memory = [], 0.0
+    for _ in range(times):
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command, env=target.env(), cwd=target.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        took.append(1000 * (time.perf_counter() - begun))
+        process.returncode = os.waitstatus_to_exitcode(status)
+        memory = max(memory, usage.ru_maxrss / 1024)
+        if process.returncode:
+            target.run(command)  # says what is wrong
+    return statistics.median(took), memory
+
+
+def _commands(target: Target, scale: Scale) -> Samples:
+    times = scale.count(9, 5)
+    shutil.rmtree(target.home / "__pycache__", ignore_errors=True)
+    python = str(target.python)
+    bare, bare_memory = timed(target, [python, "-c", "pass"], times)
+    imported, memory = timed(target, [python, "-c", f"from {target.package} import flow, task"], times)
+    version, _ = timed(target, target.command("--version"), times)
+    listed, _ = timed(target, target.command("work-pool", "ls"), times)
+    return {
+        "import_ms": imported - bare,
+        "process_ms": imported,
+        "import_mb": memory,
+        "bare_mb": bare_memory,
+        "version_ms": version,
+        "ls_ms": listed,
+    }
+
+
+ROWS = (
+    Row(
+        "server",
+        (
+            Line("exists_s", "server start → healthy, database exists", "s", "less", "3.7", 0.8, 0.5),
+            Line("fresh_s", "server start → healthy, fresh", "s", "less", "11", 1.5),
+            Line("rss_mb", "server at rest, RSS", "MB", "less", "200–234", 90, 60),
+            Line("cpu_percent", "server at rest, CPU", "%", "less", "1.7", 1),
+        ),
+        _server,
+        started=False,
+    ),
+    Row(
+        "worker",
+        (
+            Line("pss_mb", "idle process worker and its template, PSS", "MB", "less", "101 (no template)", 60, 45),
+            Line("processes", "processes of the worker", ""),
+            Line("cpu_percent", "worker at rest, CPU", "%"),
+        ),
+        _worker,
+    ),
+    Row(
+        "commands",
+        (
+            Line("import_ms", "from headway import flow, task", "ms", "less", "1,100", 60),
+            Line("process_ms", "the same, with starting Python", "ms"),
+            Line("import_mb", "its process, peak RSS", "MB", "less", "82", 30),
+            Line("bare_mb", "of that Python alone", "MB"),
+            Line("version_ms", "--version", "ms", "less", "1,700", 120),
+            Line("ls_ms", "work-pool ls", "ms", "less", "1,900", 250),
+        ),
+        _commands,
+    ),
+)
