@@ -16,7 +16,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_bits.seed)  # or a child would make its parent's ids
 
 _VARIANT = (7 << 76) | (0b10 << 62)
-_blank, _set = object.__new__, object.__setattr__
+_blank, _set, _unknown = object.__new__, object.__setattr__, SafeUUID.unknown
 
 
 def new_id() -> UUID:
@@ -25,5 +25,5 @@ def new_id() -> UUID:
     fraction = remainder * 4096 // 1_000_000
     id: UUID = _blank(UUID)  # its constructor spends more on checking than all of this
     _set(id, "int", (milliseconds << 80) | (fraction << 64) | _VARIANT | _bits.getrandbits(62))
-    _set(id, "is_safe", SafeUUID.unknown)
+    _set(id, "is_safe", _unknown)
     return id

@@ -15,6 +15,7 @@ from headway.sdk.records import TaskRunInfo, TaskRunRecord
 from headway.sdk.states import State
 
 __all__ = [
+    "SIMPLE",
     "DoneAndNotDone",
     "TaskFuture",
     "TaskFutureList",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+
+SIMPLE = frozenset((int, str, float, bool, bytes, type(None)))
+"""Types of values that have no future, state or mark in them, and are final as they are."""
 
 
 class UpstreamFailed(HeadwayError):

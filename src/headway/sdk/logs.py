@@ -24,7 +24,7 @@ from headway.sdk.tracebacks import RunFormatter
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-__all__ = ["Capture", "flow_logger", "get_run_logger", "print_logger", "say", "task_logger"]
+__all__ = ["Capture", "flow_logger", "get_run_logger", "print_logger", "task_logger", "tell"]
 
 LONGEST_LINE = 900_000
 FLOW_LOGGER = "headway.flow_runs"
@@ -51,13 +51,33 @@ def task_logger(context: TaskRunContext) -> RunLogger:
     return RunLogger(logging.getLogger(TASK_LOGGER), {**extra, "run_session": context.session})
 
 
-def say(logger: RunLogger, level: int, message: str, *arguments: Any) -> None:
-    """Log a line of the engine's own: as `logger.log` does, without looking for the line of code it comes from."""
-    target = logger.logger
-    if target.isEnabledFor(level):
-        record = target.makeRecord(target.name, level, __file__, 0, message, arguments, None)
-        record.__dict__.update(logger.extra or {})
-        target.handle(record)
+def tell(context: TaskRunContext, message: str) -> None:
+    """Log a line of the engine's own about a task run, at INFO.
+
+    Where nobody but this module listens, the line goes where it would have gone without the record in between,
+    which costs more than running a small task.
+    """
+    if not CAPTURE.is_alone():
+        task_logger(context).info("%s", message)
+        return
+    if CAPTURE.takes(logging.INFO):
+        info, session, created = context.info, context.session, time.time()
+        if CAPTURE.console is not None:
+            CAPTURE.console.show(created, "INFO", f"Task run {info.name!r}", message)
+        if session.log_level <= logging.INFO:
+            session.logs.put(_line(TASK_LOGGER, logging.INFO, message, created, info.flow_run_id, info.id))
+
+
+def _line(name: str, level: int, message: str, created: float, flow_run_id: Any, task_run_id: Any) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "name": name,
+        "level": level,
+        "message": message[:LONGEST_LINE],
+        "timestamp": datetime.fromtimestamp(created, UTC),
+        "flow_run_id": flow_run_id,
+        "task_run_id": task_run_id,
+    }
 
 
 def get_run_logger() -> RunLogger:
@@ -82,17 +102,9 @@ class ApiHandler(logging.Handler):
         if session is None or record.levelno < session.log_level:
             return
         try:
-            session.logs.put(
-                {
-                    "id": new_id(),
-                    "name": record.name,
-                    "level": record.levelno,
-                    "message": self.format(record)[:LONGEST_LINE],
-                    "timestamp": datetime.fromtimestamp(record.created, UTC),
-                    "flow_run_id": flow_run_id,
-                    "task_run_id": task_run_id,
-                }
-            )
+            text = self.format(record)
+            line = _line(record.name, record.levelno, text, record.created, flow_run_id, task_run_id)
+            session.logs.put(line)
         except Exception:
             self.handleError(record)
 
@@ -119,16 +131,18 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            second = int(record.created)
-            shown = self._shown
-            if shown[0] != second:  # a second has one text, whatever is logged in it
-                shown = self._shown = second, time.strftime("%H:%M:%S", time.localtime(second))
-            when = f"{shown[1]}.{int((record.created - second) * 1000):03d}"
-            words = getattr(record, "run_words", None)
-            where = f"{words} - " if words else ""
-            sys.stderr.write(f"{when} | {record.levelname:<7} | {where}{self.format(record)}\n")
+            self.show(record.created, record.levelname, getattr(record, "run_words", None), self.format(record))
         except Exception:
             self.handleError(record)
+
+    def show(self, created: float, level: str, words: str | None, message: str) -> None:
+        """Write one line: time of day, level, which run, message."""
+        second = int(created)
+        shown = self._shown
+        if shown[0] != second:  # a second has one text, whatever is logged in it
+            shown = self._shown = second, time.strftime("%H:%M:%S", time.localtime(second))
+        where = f"{words} - " if words else ""
+        sys.stderr.write(f"{shown[1]}.{int((created - second) * 1000):03d} | {level:<7} | {where}{message}\n")
 
 
 class Capture:
@@ -137,7 +151,10 @@ class Capture:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._depth = 0
+        self._loggers = logging.root, logging.getLogger("headway"), logging.getLogger(TASK_LOGGER)
         self._undo: contextlib.ExitStack | None = None
+        self.console: ConsoleHandler | None = None
+        self._own: tuple[list[logging.Handler], list[logging.Handler]] | None = None
 
     def start(self, *, level: str, console: bool) -> None:
         with self._lock:
@@ -146,15 +163,34 @@ class Capture:
                 self._undo = contextlib.ExitStack()
                 self._install(self._undo, level, console)
 
+    def takes(self, level: int) -> bool:
+        """Whether records of task runs of that level are made at all."""
+        return self._loggers[2].isEnabledFor(level)
+
+    def is_alone(self) -> bool:
+        """Whether a record of a task run would be seen by the handlers of this module, and by nobody else."""
+        own = self._own
+        root, ours, tasks = self._loggers
+        return (
+            own is not None
+            and root.handlers == own[0]
+            and ours.handlers == own[1]
+            and not tasks.handlers
+            and not tasks.filters
+            and tasks.propagate
+            and ours.propagate
+            and logging.getLogRecordFactory() is logging.LogRecord
+        )
+
     def stop(self) -> None:
         with self._lock:
             self._depth -= 1
             if self._depth == 0 and self._undo is not None:
                 self._undo.close()
-                self._undo = None
+                self._undo = self._own = None
 
     def _install(self, undo: contextlib.ExitStack, level: str, console: bool) -> None:
-        root, ours = logging.getLogger(), logging.getLogger("headway")
+        root, ours, _ = self._loggers
         configured = bool(root.handlers)
         if console and not configured:
             # With a handler on the root, Python's handler of last resort falls silent; this one speaks for it.
@@ -165,8 +201,11 @@ class Capture:
             _set_level(undo, root, level)
         _attach(undo, root, ApiHandler())
         _set_level(undo, ours, level)
-        if console and not ours.handlers:
-            _attach(undo, ours, ConsoleHandler())
+        self.console = ConsoleHandler() if console and not ours.handlers else None
+        if self.console is not None:
+            _attach(undo, ours, self.console)
+        alone = not configured and len(ours.handlers) == (self.console is not None)
+        self._own = (list(root.handlers), list(ours.handlers)) if alone else None
         undo.enter_context(_patched_print())
 
 

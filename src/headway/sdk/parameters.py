@@ -24,7 +24,12 @@ class Parameters:
         self._function = function
         self.signature = inspect.signature(function)
         self._hints: dict[str, Any] | None = None
+        self._checks: list[tuple[str, Any, Any]] | None = None
         self._adapters: dict[str, Any] = {}
+        taken = self.signature.parameters.values()
+        self._is_plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in taken)
+        self._positional = tuple(p.name for p in taken if p.kind is p.POSITIONAL_OR_KEYWORD)
+        self._named = tuple(p.name for p in taken if p.kind is p.KEYWORD_ONLY)
 
     @property
     def hints(self) -> dict[str, Any]:
@@ -48,6 +53,8 @@ class Parameters:
 
     def bind(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         """Values by name, defaults included. Raises ParameterError for wrong names or numbers."""
+        if self._is_plain and not named and not self._named and len(arguments) == len(self._positional):
+            return dict(zip(self._positional, arguments, strict=True))  # what most calls are
         try:
             bound = self.signature.bind(*arguments, **named)
         except TypeError as error:
@@ -86,6 +93,8 @@ class Parameters:
 
     def call(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Positional and named arguments that pass these values to the function."""
+        if self._is_plain:
+            return [values[name] for name in self._positional], {name: values[name] for name in self._named}
         arguments: list[Any] = []
         named: dict[str, Any] = {}
         for name, parameter in self.signature.parameters.items():
@@ -109,12 +118,9 @@ class Parameters:
         checked = dict(values)
         faults: list[str] = []
         first = ""
-        for name, hint in self.hints.items():
+        for name, hint, default in self._checked():
             value = values[name]
-            parameter = self.signature.parameters[name]
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                continue
-            if value is parameter.default or (hint in PLAIN and type(value) is hint):
+            if value is default or (type(value) is hint and hint in PLAIN):
                 continue
             try:
                 converted = self._adapter(name, hint).validate_python(value)
@@ -127,6 +133,17 @@ class Parameters:
                 f"{self._words()} was given what does not fit: {'; '.join(faults)}.", ("parameters", first)
             )
         return checked
+
+    def _checked(self) -> list[tuple[str, Any, Any]]:
+        """Name, hint and default of each parameter whose values are checked."""
+        if self._checks is None:
+            taken = self.signature.parameters
+            self._checks = [
+                (name, hint, taken[name].default)
+                for name, hint in self.hints.items()
+                if taken[name].kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+            ]
+        return self._checks
 
     def _adapter(self, name: str, hint: Any) -> Any:
         if name not in self._adapters:

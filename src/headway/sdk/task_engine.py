@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,7 +14,7 @@ from headway.sdk.cache_policies import CacheFacts
 from headway.sdk.context import TASK, FlowRunContext, TaskRunContext
 from headway.sdk.effects import Call, Engine, Sleep, adrive, drive
 from headway.sdk.hook_calls import run_hooks
-from headway.sdk.logs import RunLogger, say, task_logger
+from headway.sdk.logs import RunLogger, task_logger, tell
 from headway.sdk.records import TaskRunInfo
 from headway.sdk.results import ResultStore, expires
 from headway.sdk.states import State, from_exception
@@ -93,7 +92,7 @@ class TaskExecution:
             cached = self._cached(key)
             if cached is not None:
                 self.enter(cached)
-                say(self.log, logging.INFO, "Finished in state %r", cached)
+                tell(self.context, f"Finished in state {cached!r}")
                 yield from run_hooks(self.task.hooks("on_completion"), self.task, self.info, cached, self)
                 return cached
         while True:
@@ -102,15 +101,18 @@ class TaskExecution:
                 break
         self.enter(state)
         self._tell(state)
-        kind = HOOK_OF.get(state.type, "on_failure")
-        yield from run_hooks(self.task.hooks(kind), self.task, self.info, state, self)
+        hooks = self.task.hooks(HOOK_OF.get(state.type, "on_failure"))
+        if hooks:
+            yield from run_hooks(hooks, self.task, self.info, state, self)
         return state
 
     def _try(self, key: str | None) -> Engine[State]:
         """Run the function once; the state that makes."""
         name = "Running" if self.info.run_count == 0 else "Retrying"
         self.enter(State(StateType.RUNNING, name))
-        yield from run_hooks(self.task.hooks("on_running"), self.task, self.info, self.info.state, self)
+        hooks = self.task.hooks("on_running")
+        if hooks:
+            yield from run_hooks(hooks, self.task, self.info, self.info.state, self)
         try:
             values = self.parameters
             if self.task.validate_parameters:
@@ -216,10 +218,9 @@ class TaskExecution:
         return None if self.flow is None else self.flow.run
 
     def _tell(self, state: State) -> None:
-        logger = self.log
         if state.is_completed():
-            say(logger, logging.INFO, "Finished in state %r", state)
+            tell(self.context, f"Finished in state {state!r}")
         elif isinstance(state.value, Exception) and not isinstance(state.value, State | HeadwayError):
-            logger.error("Finished in state %r", state, exc_info=state.value)
+            self.log.error("Finished in state %r", state, exc_info=state.value)
         else:
-            logger.error("Finished in state %r", state)
+            self.log.error("Finished in state %r", state)

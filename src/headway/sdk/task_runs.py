@@ -13,6 +13,7 @@ from headway.core.states import StateType
 from headway.sdk.context import FLOW, TAGS, TASK, FlowRunContext
 from headway.sdk.effects import Engine, WaitFor, adrive, drive
 from headway.sdk.futures import (
+    SIMPLE,
     TaskFuture,
     TaskFutureList,
     UpstreamFailed,
@@ -25,7 +26,6 @@ from headway.sdk.futures import (
 from headway.sdk.logs import CAPTURE
 from headway.sdk.names import run_name
 from headway.sdk.records import TaskRunInfo
-from headway.sdk.retries import wire_delay
 from headway.sdk.session import Session
 from headway.sdk.states import State
 from headway.sdk.task_engine import TaskExecution, execute_blocking
@@ -70,6 +70,8 @@ def _record_direct(
     flow: FlowRunContext | None,
 ) -> Engine[State]:
     session.records.put(info.enter(State(StateType.PENDING)))
+    if not wait_for and all(type(value) in SIMPLE for value in parameters.values()):
+        return (yield from TaskExecution(task, info, parameters, session, flow).run())
     upstream = depends_on(wait_for, depends_on(list(parameters.values())))
     if any(not future.done() for future in upstream):
         yield WaitFor(lambda: wait(upstream))
@@ -252,6 +254,8 @@ def _plain(value: Any) -> Any:
 
 def _split(named: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any], bool]:
     """The function's own arguments, `wait_for` and `return_state`."""
+    if not named:
+        return {}, [], False
     given = dict(named)
     wait_for = given.pop("wait_for", None) or []
     return_state = bool(given.pop("return_state", False))
@@ -262,7 +266,7 @@ def new_task_run(
     task: Task[Any, Any], parameters: dict[str, Any], wait_for: list[Any], flow: FlowRunContext | None
 ) -> TaskRunInfo:
     """The record of a task run that is about to begin."""
-    id = new_id()
+    id, tags = new_id(), task.tags | TAGS.get()
     number = flow.next_number(task.task_key) if flow is not None else 0
     tries = flow.run_count if flow is not None else 1
     default = f"{task.name}-{number}" if flow is not None else f"{task.name}-{id.hex[-4:]}"
@@ -274,25 +278,19 @@ def new_task_run(
         (str(number) if tries <= 1 else f"{tries}-{number}") if flow is not None else id.hex,
         flow_run_id=flow.run.id if flow is not None else None,
         flow_run_count=tries if flow is not None else 0,
-        tags=sorted(task.tags | TAGS.get()),
+        tags=sorted(tags) if tags else [],
         task_inputs=inputs_of(parameters, wait_for),
-        policy=_policy(task),
+        policy=task.policy,
         version=task.version,
     )
-
-
-def _policy(task: Task[Any, Any]) -> dict[str, Any]:
-    return {
-        "retries": task.retries,
-        "retry_delay": wire_delay(task.retry_delay),
-        "retry_jitter_factor": task.retry_jitter_factor,
-    }
 
 
 def inputs_of(parameters: Mapping[str, Any], wait_for: list[Any]) -> dict[str, Any]:
     """Which task runs the inputs come from, as the run graph draws it."""
     inputs: dict[str, Any] = {
-        name: [{"input_type": "task_run", "id": future.task_run_id} for future in depends_on(value)]
+        name: []
+        if type(value) in SIMPLE
+        else [{"input_type": "task_run", "id": future.task_run_id} for future in depends_on(value)]
         for name, value in parameters.items()
     }
     if wait_for:

@@ -111,6 +111,11 @@ class Task(Generic[P, R]):
         given = (on_running, on_completion, on_failure, on_cancellation, on_crashed)
         self.hooks = Hooks(dict(zip(HOOKS, given, strict=True)))
         self.task_key = _task_key(fn)
+        self.policy = {
+            "retries": retries,
+            "retry_delay": delays.wire_delay(self.retry_delay),
+            "retry_jitter_factor": retry_jitter_factor,
+        }
 
     def _persists(self) -> bool | None:
         """Whether the options ask for kept results without saying so; None leaves it to the setting."""

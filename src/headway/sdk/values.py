@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headway.sdk.futures import TaskFuture
+from headway.sdk.futures import SIMPLE, TaskFuture
 from headway.sdk.states import NOTHING, Completed, State, combine
 
 __all__ = ["final_state", "pending_futures"]
@@ -24,6 +24,8 @@ def final_state(value: Any) -> State:
 
     Futures must be done.
     """
+    if type(value) in SIMPLE:
+        return Completed(data=value)
     if isinstance(value, State):
         if value.is_completed() and not value.has_value and value.data is None:
             value.keep(None)
