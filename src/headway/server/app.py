@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 from starlette.applications import Starlette
 
-from headway.core.clock import Clock, SystemClock
+from headway.core.clock import AdjustedClock, Clock, SystemClock
 from headway.core.errors import HeadwayError
 from headway.core.settings import Settings, variables
 from headway.server.api import (
@@ -42,6 +42,7 @@ from headway.server.loops.cancellations import Cancellations
 from headway.server.loops.late_runs import LateRuns
 from headway.server.loops.pause_expiry import PauseExpiry
 from headway.server.loops.pool_status import PoolStatusLoop
+from headway.server.loops.pulse import Pulse, adjust
 from headway.server.loops.reaper import Reaper
 from headway.server.loops.retention import RetentionLoop
 from headway.server.loops.scheduler import SchedulerLoop
@@ -80,8 +81,10 @@ from headway.store.flows import FlowStore
 from headway.store.graph import GraphStore
 from headway.store.logs import LogStore
 from headway.store.migrate import RECORD, TELEMETRY, migrate
+from headway.store.notices import Notices
 from headway.store.pool_status import PoolStatusStore
 from headway.store.presence import Presence
+from headway.store.pulse import PulseStore
 from headway.store.recording import RecordingStore
 from headway.store.retention import RetentionStore
 from headway.store.run_records import RunRecordStore
@@ -101,8 +104,8 @@ class Server:
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
-        self.clock = clock or SystemClock()
         self.database = Database(settings.database_url)
+        self.clock = clock or (SystemClock() if self.database.is_sqlite else AdjustedClock())
         self.telemetry = _telemetry(settings.database_url)
         self._presences: list[Presence] = []
         self._lag = LoopLag()
@@ -122,7 +125,17 @@ class Server:
         self.claims = ClaimService(claim_store, records, self.transitions, self.clock, settings.server)
         self._attempt_store = attempt_store
         self._loops = [loop for loop in self._all_loops() if getattr(settings.server.loops, loop.name)]
+        self._pulses = PulseStore(self.database)
+        self._notices: Notices | None = None
+        if not self.database.is_sqlite:
+            self._share()
         self.api = Api(self._routes())
+
+    def _share(self) -> None:
+        """Of several replicas on one database, any may do what there is to do, and each hears of it."""
+        self._notices = Notices(self.database, self.wakes.heard, self.wakes.everyone)
+        self.wakes.tell = self._notices.tell
+        self._loops.append(Pulse(self._pulses, self._loops, self.wakes, self.clock, self.settings.server))
 
     def _routes(self) -> Iterable[Route]:
         yield from admin.routes(self._is_ready, self._shown_settings, self._durability, self._loop_lag)
@@ -207,9 +220,16 @@ class Server:
     async def start(self, *, loops: bool = True) -> None:
         """Check and migrate the database, then start the loops that are switched on."""
         await asyncio.to_thread(self._prepare)
+        if self._notices is not None:
+            await self._set_clock()
+            await self._notices.start()
         if loops:
             for loop in self._loops:
                 await loop.start()
+
+    async def _set_clock(self) -> None:
+        asked = asyncio.get_running_loop().time()
+        adjust(self.clock, await self._pulses.time(), asyncio.get_running_loop().time() - asked)
 
     def _prepare(self) -> None:
         for database, lineage in ((self.database, RECORD), (self.telemetry, TELEMETRY)):
@@ -222,6 +242,8 @@ class Server:
     async def stop(self) -> None:
         """Stop the loops, finish what is under way, close the databases; stopping twice is harmless."""
         self.wakes.close()
+        if self._notices is not None:
+            await self._notices.stop()
         for loop in reversed(self._loops):
             await loop.stop()
         await self._lag.stop()

@@ -77,6 +77,11 @@ class Wakes:
         """How many listen now."""
         return sum(len(bells) for bells in self._bells.values())
 
+    @property
+    def pools(self) -> list[UUID]:
+        """The pools that somebody listens to."""
+        return list(self._bells)
+
     def listen(self, pool_id: UUID) -> Bell:
         """A bell of the pool, for a `with` block."""
         return Bell(self, pool_id)
