@@ -7,7 +7,8 @@ HeadwayError
 │   ├── Conflict               409  has a `code` for programs
 │   │   ├── WorkerTypeNotSupportedError
 │   │   ├── WorkerNameTakenError
-│   │   └── FencedError             another process owns the attempt
+│   │   ├── FencedError             another process owns the attempt
+│   │   └── OutdatedError           what a command was prepared from has changed since
 │   ├── Gone                   410
 │   │   └── LeaseLostError          the attempt has ended
 │   ├── Invalid                422  has a `loc` (path of the offending field)
@@ -62,6 +63,7 @@ __all__ = [
     "Locked",
     "MissingResult",
     "NotFound",
+    "OutdatedError",
     "ParameterError",
     "PausedRun",
     "RequestError",
@@ -142,6 +144,13 @@ class FencedError(Conflict):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="AttemptFenced")
+
+
+class OutdatedError(Conflict):
+    """A command was prepared from a deployment or pool as it no longer is; prepare it anew."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="Outdated")
 
 
 class Gone(RequestError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 __all__ = ["new_name"]
 
@@ -24,4 +25,9 @@ _SECOND = (
 
 def new_name() -> str:
     """E.g. "steady-heron"; not unique, only easy to tell from its neighbours."""
-    return f"{random.choice(_FIRST.split())}-{random.choice(_SECOND.split())}"
+    return f"{random.choice(_words(_FIRST))}-{random.choice(_words(_SECOND))}"
+
+
+@cache
+def _words(text: str) -> list[str]:
+    return text.split()

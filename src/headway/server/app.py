@@ -82,6 +82,7 @@ from headway.store.graph import GraphStore
 from headway.store.logs import LogStore
 from headway.store.migrate import RECORD, TELEMETRY, migrate
 from headway.store.notices import Notices
+from headway.store.origins import OriginStore
 from headway.store.pool_status import PoolStatusStore
 from headway.store.presence import Presence
 from headway.store.pulse import PulseStore
@@ -122,7 +123,9 @@ class Server:
         self.attempts = AttemptService(attempt_store, self.transitions, self.clock, settings.server)
         records = RunRecordStore(self.database)
         claim_store = ClaimStore(self.database)
-        self.claims = ClaimService(claim_store, records, self.transitions, self.clock, settings.server)
+        self.claims = ClaimService(
+            claim_store, records, self.transitions, self.clock, settings.server, self.wakes
+        )
         self._attempt_store = attempt_store
         self._loops = [loop for loop in self._all_loops() if getattr(settings.server.loops, loop.name)]
         self._pulses = PulseStore(self.database)
@@ -150,7 +153,7 @@ class Server:
     def _all_loops(self) -> Iterable[Loop]:
         ours = self.settings.server
         yield self.scheduler
-        yield Reaper(self._attempt_store, self.clock, ours)
+        yield Reaper(self._attempt_store, self.clock, ours, self.wakes)
         yield LateRuns(self._attempt_store, self.transitions, self.clock, ours)
         yield PauseExpiry(self._attempt_store, self.transitions, self.clock, ours)
         yield Cancellations(self._attempt_store, self.transitions, self.clock, ours)
@@ -169,7 +172,10 @@ class Server:
             scheduler=self.scheduler,
             canceller=RunCanceller(self.transitions),
         )
-        made = DeploymentRunService(service, self.pools, self.transitions, self.planner, runs, store, self.clock)
+        origins = OriginStore(self.database)
+        made = DeploymentRunService(
+            service, self.pools, self.transitions, self.planner, runs, store, origins, self.clock
+        )
         yield from deployments.routes(service, made)
 
     def _run_routes(self) -> Iterable[Route]:

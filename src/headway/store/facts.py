@@ -19,6 +19,7 @@ from headway.core.rules.facts import Attempt, Limit, Policy, Run, Slot, TaskRun,
 from headway.core.states import EMPTY, TERMINAL, State, StateType
 from headway.store.hot import Codec, Hot, moment, unjson
 from headway.store.locks import lock_batch, whose_children
+from headway.store.origins import read_bases
 from headway.store.tables import flow_run, task_run, task_run_cache, task_run_state
 
 __all__ = ["load_facts", "load_runs", "state_of", "whose_children"]
@@ -48,6 +49,7 @@ def load_facts(connection: Connection, commands: Sequence[Command]) -> World:
     _load_parents(connection, world, creations)
     _load_attempts(hot, world)
     _load_limits(hot, world, _limited(world, commands))
+    _load_bases(hot, world, creations)
     return world
 
 
@@ -156,6 +158,12 @@ def _taken(hot: Hot, creations: Sequence[CreateRun]) -> set[UUID]:
         found = hot.rows("runs_with_keys", pairs=msgspec.json.encode(pairs).decode())
         ids.update(id for row in found if (id := hot.codec.uuid(row[0])) is not None)
     return ids
+
+
+def _load_bases(hot: Hot, world: World, creations: Sequence[CreateRun]) -> None:
+    deployments = {c.run.deployment_id for c in creations if c.based_on is not None and c.run.deployment_id is not None}
+    if deployments:
+        world.bases.update(read_bases(hot, deployments))
 
 
 # --- kin ---

@@ -139,6 +139,22 @@ class Workers(Records, Protocol):
     async def remove(self, pool_name: str, name: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a deployment's runs are made from: its columns, and the base job template of its pool (None: no pool).
+
+    `basis` goes into `CreateRun.based_on`; it is equal as long as nothing of this has changed.
+    """
+
+    deployment: Row
+    template: Row | None
+    basis: object
+
+
+class Origins(Protocol):
+    async def of_deployment(self, id: UUID) -> Origin | None: ...
+
+
 class Transitions(Protocol):
     """Deciding commands and writing what comes of them, in one transaction (DESIGN §3)."""
 
@@ -540,37 +556,3 @@ class Situations(Protocol):
     async def situation(self, run_id: UUID, now: datetime, limit: int) -> Situation:
         """`limit` is that of the poll. Raises NotFound."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a pulse compares with. Seconds: since when the last beat is a gap, when a run is late, when a queue is
-    silent, and how far `ahead` it looks for runs that fall due."""
-
-    longest_gap: float
-    late_after: float
-    silence: float
-    missed_heartbeats: int
-    ahead: float
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """The database's time, the names of the loops that have something to do, and when pools' next runs fall due."""
-
-    time: datetime
-    loops: frozenset[str]
-    falls_due: Mapping[UUID, datetime]
-
-
-class Pulses(Protocol):
-    """One question for all loops of a replica."""
-
-    LOOPS: Sequence[str]
-    """The loops that a beat can name."""
-
-    async def beat(self, now: datetime, limits: Limits, pools: Collection[UUID]) -> Beat:
-        """Look, and say that this replica is there. `pools` are those whose due times are asked for."""
-        ...
-
-    async def time(self) -> datetime: ...

@@ -72,13 +72,15 @@ class ProposeTask:
 class CreateRun:
     """A new flow run and its first state, if it has one. `row` are the columns rules do not look at.
 
-    With an idempotency key (or id) that is taken, nothing is made and the old run is the answer.
+    With an idempotency key (or id) that is taken, nothing is made and the old run is the answer. `based_on` is the
+    deployment as the caller knew it; if it has changed since, the command fails with OutdatedError.
     """
 
     run: Run
     state: State | None
     row: Mapping[str, Any] = field(default_factory=dict)
     caller: Caller | None = None
+    based_on: object = None
 
 
 @dataclass(frozen=True, slots=True)

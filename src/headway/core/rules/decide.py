@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from headway.core import states
-from headway.core.errors import FencedError, NotFound
+from headway.core.errors import FencedError, NotFound, OutdatedError
 from headway.core.ids import new_id
 from headway.core.rules import flow_policies, task_policies
 from headway.core.rules.commands import (
@@ -235,6 +235,8 @@ def _create(command: CreateRun, world: World, now: datetime, terms: Terms) -> De
     if existing in world.runs:
         facts = world.facts(existing)
         return Decision(Status.REJECT, "The run exists.", 0, facts, facts)
+    if command.based_on is not None and world.bases.get(run.deployment_id) != command.based_on:
+        raise OutdatedError(f"Deployment {run.deployment_id} was changed or deleted meanwhile. Try again.")
     parent = run.parent_task_run_id
     if caller is not None and caller.fenced and parent is not None and run.deployment_id is None:
         run = replace(run, root_id=world.roots.get(parent))

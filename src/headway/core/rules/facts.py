@@ -264,6 +264,8 @@ class World:
     """(flow, idempotency key) -> the run that has it."""
     roots: dict[UUID, UUID] = field(default_factory=dict)
     """Parent task run -> the run whose attempt an inline subflow under it shares."""
+    bases: dict[UUID | None, object] = field(default_factory=dict)
+    """Deployment -> what its runs are made from, for `CreateRun.based_on`."""
 
     def facts(self, run_id: UUID) -> Facts:
         """The facts of one run; KeyError when the batch did not load it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,20 +12,38 @@ import msgspec
 
 from headway.core import states, templates
 from headway.core.clock import Clock
-from headway.core.errors import Conflict, HeadwayError, Invalid, ParameterError, RequestError, TemplateError
+from headway.core.errors import (
+    Conflict,
+    HeadwayError,
+    Invalid,
+    NotFound,
+    OutdatedError,
+    ParameterError,
+    RequestError,
+    TemplateError,
+)
 from headway.core.ids import new_id
 from headway.core.parameters import check_parameters
+from headway.core.rules.commands import CreateRun, Decision
 from headway.core.rules.facts import Policy, Run
 from headway.core.run_names import new_name
 from headway.server.services.deployments import DeploymentService, hydrated
+from headway.server.services.estimates import estimates
 from headway.server.services.planning import Limits, Planner
 from headway.server.services.transitions import Transitions
 from headway.server.services.work_pools import WorkPoolService
-from headway.store.protocols import Deployments, Filters, Row
+from headway.store.protocols import Deployments, Filters, Origin, Origins, Row
 from headway.wire.deployments import DeploymentFlowRunCreate, FlowRunCreateResult, ScheduleDeployment
 from headway.wire.flow_runs import FlowRun, FlowRunPolicy
+from headway.wire.states import State as WireState
 
 __all__ = ["DeploymentRunService"]
+
+_KEPT = 1000
+"""Deployments whose origins are kept; the oldest go first."""
+_FITS = 4
+_SLICE = 500
+_TRIES = 5
 
 
 class Runs(Protocol):
@@ -46,6 +65,7 @@ class DeploymentRunService:
         planner: Planner,
         runs: Runs,
         store: Deployments,
+        origins: Origins,
         clock: Clock,
     ) -> None:
         self._deployments = deployments
@@ -54,30 +74,62 @@ class DeploymentRunService:
         self._planner = planner
         self._runs = runs
         self._store = store
+        self._origin_store = origins
+        self._origins: dict[UUID, _Known] = {}
         self._clock = clock
 
     async def create(self, id: UUID, body: DeploymentFlowRunCreate) -> tuple[FlowRun, bool]:
         """The run and whether it is new: an idempotency key (or id) that is taken answers the old one."""
-        run_id, is_new = await self._create(await self._deployments.row(id), body)
-        return await self._runs.read(run_id), is_new
+        command, decision = await self._create(id, body)
+        assert decision.after is not None, "creating a run always leaves one"
+        if decision.created is None:
+            return await self._runs.read(decision.after.run.id), False
+        return made_run(command, decision), True
 
     async def create_many(self, id: UUID, bodies: Sequence[DeploymentFlowRunCreate]) -> list[FlowRunCreateResult]:
         """One result per body; one that is refused does not stop the others."""
-        deployment = await self._deployments.row(id)
-        return [await self._try(deployment, body) for body in bodies]
+        await self._origin(id)  # a deployment that does not exist is one error, not one per body
+        results: list[FlowRunCreateResult] = []
+        for start in range(0, len(bodies), _SLICE):
+            made = (self._try(id, body) for body in bodies[start : start + _SLICE])
+            results += await asyncio.gather(*made)
+        return results
 
-    async def _try(self, deployment: Row, body: DeploymentFlowRunCreate) -> FlowRunCreateResult:
+    async def _try(self, id: UUID, body: DeploymentFlowRunCreate) -> FlowRunCreateResult:
         try:
-            run_id, _ = await self._create(deployment, body)
+            _, decision = await self._create(id, body)
         except HeadwayError as error:
             return FlowRunCreateResult(status="FAILED", error=error.message)
-        return FlowRunCreateResult(status="CREATED", flow_run_id=run_id)
+        assert decision.after is not None
+        return FlowRunCreateResult(status="CREATED", flow_run_id=decision.after.run.id)
 
-    async def _create(self, deployment: Row, body: DeploymentFlowRunCreate) -> tuple[UUID, bool]:
-        parameters = _parameters(deployment, body)
-        pool = None if deployment["work_pool_name"] is None else await self._pools.row(deployment["work_pool_name"])
-        _check_job_variables(pool, deployment, body)
-        place = await self._place(deployment, pool, body.work_queue_name)
+    async def _create(self, id: UUID, body: DeploymentFlowRunCreate) -> tuple[CreateRun, Decision]:
+        for _ in range(_TRIES):
+            origin = await self._origin(id)
+            command = await self._command(origin, body)
+            try:
+                return command, await self._transitions.submit(command)
+            except OutdatedError:  # the deployment or its pool was changed since it was read
+                self._origins.pop(id, None)
+        raise Conflict(f"Deployment {id} is being changed all the time. Try again.", code="Outdated")
+
+    async def _origin(self, id: UUID) -> _Known:
+        """What the deployment's runs are made from; kept, because the batch checks that it still holds."""
+        known = self._origins.get(id)
+        if known is None:
+            found = await self._origin_store.of_deployment(id)
+            if found is None:
+                raise NotFound(f"Deployment {id} not found.")
+            known = self._origins[id] = _Known(found)
+            while len(self._origins) > _KEPT:
+                del self._origins[next(iter(self._origins))]
+        return known
+
+    async def _command(self, known: _Known, body: DeploymentFlowRunCreate) -> CreateRun:
+        deployment = known.origin.deployment
+        parameters = known.parameters(body)
+        known.check_job_variables(body)
+        place = await self._place(deployment, body.work_queue_name)
         run = Run(
             id=body.id or new_id(),
             policy=_policy(deployment, body.empirical_policy),
@@ -91,6 +143,7 @@ class DeploymentRunService:
             "name": body.name or new_name(),
             "deployment_version": deployment["version"],
             "work_queue_name": place["work_queue_name"],
+            "work_pool_name": deployment["work_pool_name"],
             "parameters": parameters,
             "idempotency_key": body.idempotency_key,
             "context": body.context,
@@ -102,18 +155,17 @@ class DeploymentRunService:
             "auto_scheduled": False,
         }
         state = states.Scheduled(self._clock.now()) if body.state is None else body.state.proposed()
-        decision = await self._transitions.create_run(run, state, row)
-        assert decision.after is not None, "creating a run always leaves one"
-        return decision.after.run.id, decision.created is not None
+        return CreateRun(run, state, row, based_on=known.origin.basis)
 
-    async def _place(self, deployment: Row, pool: Row | None, queue_name: str | None) -> Row:
+    async def _place(self, deployment: Row, queue_name: str | None) -> Row:
         if queue_name is None or queue_name == deployment["work_queue_name"]:
             return deployment
-        if pool is None:
+        if deployment["work_pool_name"] is None:
             raise RequestError(
                 f"Deployment '{deployment['name']}' has no work pool, so its run cannot go to queue '{queue_name}'. "
                 "Leave work_queue_name out, or deploy to a pool."
             )
+        pool = await self._pools.row(deployment["work_pool_name"])
         queue = await self._deployments.queue(pool, queue_name)
         return {"work_pool_id": pool["id"], "work_queue_id": queue["id"], "work_queue_name": queue["name"]}
 
@@ -146,26 +198,81 @@ def run_labels(deployment: Row, labels: Mapping[str, Any] | None) -> dict[str, A
     return {**(deployment["labels"] or {}), **made_by, **(labels or {})}
 
 
-def _parameters(deployment: Row, body: DeploymentFlowRunCreate) -> dict[str, Any]:
-    merged = {**deployment["parameters"], **body.parameters}
-    parameters = hydrated(merged, "hydrating flow run parameters")
-    enforce = body.enforce_parameter_schema
-    if deployment["enforce_parameter_schema"] if enforce is None else enforce:
+class _Known:
+    """An origin, and what was found out about it: most runs of a deployment ask for the same."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self._fits: list[dict[str, Any]] = []
+        self._variables_fit = False
+
+    def parameters(self, body: DeploymentFlowRunCreate) -> dict[str, Any]:
+        """The run's parameters, filled in and, unless it is switched off, checked."""
+        deployment = self.origin.deployment
+        parameters = hydrated({**deployment["parameters"], **body.parameters}, "hydrating flow run parameters")
+        enforce = body.enforce_parameter_schema
+        if not (deployment["enforce_parameter_schema"] if enforce is None else enforce) or parameters in self._fits:
+            return parameters
         try:
             check_parameters(parameters, deployment["parameter_openapi_schema"])
         except ParameterError as error:
             raise Conflict(f"Error creating flow run: {error.message}", code="ParametersInvalid") from error
-    return parameters
+        self._fits = [parameters, *self._fits[: _FITS - 1]]
+        return parameters
+
+    def check_job_variables(self, body: DeploymentFlowRunCreate) -> None:
+        """Raise Invalid for job variables that the pool's template does not allow."""
+        template = self.origin.template
+        if template is None or (self._variables_fit and not body.job_variables):
+            return
+        layers = (self.origin.deployment["job_variables"], body.job_variables)
+        try:
+            templates.check_job_variables(template, *layers, required=True)
+        except TemplateError as error:
+            raise Invalid(error.message, loc=("body", *error.loc)) from error
+        self._variables_fit = self._variables_fit or not body.job_variables
 
 
-def _check_job_variables(pool: Row | None, deployment: Row, body: DeploymentFlowRunCreate) -> None:
-    if pool is None:
-        return
-    template, layers = pool["base_job_template"], (deployment["job_variables"], body.job_variables)
-    try:
-        templates.check_job_variables(template, *layers, required=True)
-    except TemplateError as error:
-        raise Invalid(error.message, loc=("body", *error.loc)) from error
+def made_run(command: CreateRun, decision: Decision) -> FlowRun:
+    """A run that was just made, as the wire shows it; the same as reading it back."""
+    assert decision.after is not None
+    run, row = decision.after.run, command.row
+    state = run.state
+    assert state is not None, "runs of deployments have a state from the start"
+    now = state.timestamp  # of the batch that made it
+    times = {"total_run_time": 0.0, "state_type": state.type, "state_timestamp": now, "start_time": run.start_time}
+    return FlowRun(
+        id=run.id,
+        created=now,
+        updated=now,
+        name=row["name"],
+        flow_id=run.flow_id,  # type: ignore[arg-type]
+        state_id=state.id,
+        deployment_id=run.deployment_id,
+        deployment_version=row["deployment_version"],
+        work_queue_id=run.work_queue_id,
+        work_queue_name=row["work_queue_name"],
+        parameters=row["parameters"],
+        idempotency_key=row["idempotency_key"],
+        context=row["context"],
+        empirical_policy=msgspec.convert(run.policy.to_wire(), FlowRunPolicy),
+        tags=row["tags"],
+        labels=row["labels"],
+        parent_task_run_id=run.parent_task_run_id,
+        state_type=state.type,
+        state_name=state.name,
+        run_count=run.run_count,
+        expected_start_time=run.expected_start_time,
+        next_scheduled_start_time=run.next_scheduled_start_time,
+        start_time=run.start_time,
+        end_time=run.end_time,
+        infrastructure_document_id=row["infrastructure_document_id"],
+        work_pool_id=run.work_pool_id,
+        work_pool_name=row["work_pool_name"],
+        state=WireState.of(state),
+        job_variables=row["job_variables"],
+        **estimates({**times, "expected_start_time": run.expected_start_time}, now),
+    )
 
 
 def _policy(deployment: Row, asked: FlowRunPolicy) -> Policy:
