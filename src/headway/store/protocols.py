@@ -556,3 +556,37 @@ class Situations(Protocol):
     async def situation(self, run_id: UUID, now: datetime, limit: int) -> Situation:
         """`limit` is that of the poll. Raises NotFound."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a pulse compares with. Seconds: since when the last beat is a gap, when a run is late, when a queue is
+    silent, and how far `ahead` it looks for runs that fall due."""
+
+    longest_gap: float
+    late_after: float
+    silence: float
+    missed_heartbeats: int
+    ahead: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The database's time, the names of the loops that have something to do, and when pools' next runs fall due."""
+
+    time: datetime
+    loops: frozenset[str]
+    falls_due: Mapping[UUID, datetime]
+
+
+class Pulses(Protocol):
+    """One question for all loops of a replica."""
+
+    LOOPS: Sequence[str]
+    """The loops that a beat can name."""
+
+    async def beat(self, now: datetime, limits: Limits, pools: Collection[UUID]) -> Beat:
+        """Look, and say that this replica is there. `pools` are those whose due times are asked for."""
+        ...
+
+    async def time(self) -> datetime: ...
