@@ -23,7 +23,7 @@ from headway.sdk.flows import Flow
 
 __all__ = ["main", "prepare", "run_inline"]
 
-NEEDED_LATER = ("headway.client.http",)
+NEEDED_LATER = ("headway.client.plain", "concurrent.futures.thread")
 """What every run loads, but only once it needs it."""
 
 USAGE = "usage: python -m headway.engine [flow-run execute ID]   (without ID: HEADWAY_FLOW_RUN_ID)"

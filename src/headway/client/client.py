@@ -15,7 +15,7 @@ from headway.client.flow_runs import FlowRunCalls
 from headway.client.flows import FlowCalls
 from headway.client.logs import LogCalls
 from headway.client.task_runs import TaskRunCalls
-from headway.client.transport import Transport
+from headway.client.transport import Transport, transport_to
 from headway.client.work_pools import WorkPoolCalls
 from headway.client.work_queues import WorkQueueCalls
 from headway.client.workers import WorkerCalls
@@ -92,7 +92,7 @@ def open_transport(settings: Settings, url: str | None = None) -> Transport:
     chosen = url or settings.api_url
     made: Transport
     if chosen:
-        made = import_module("headway.client.http").HttpTransport(chosen, settings.client.timeout_seconds)
+        made = transport_to(chosen, settings.client.timeout_seconds)
     else:
         made = import_module("headway.client.embedded").transport_for(settings)
     return made

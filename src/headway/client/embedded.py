@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlencode
 
-from headway.client.transport import Answer, Transport
+from headway.client.transport import Answer, Transport, transport_to
 from headway.core.server_lock import serving_url
 from headway.core.settings import Settings
 
@@ -23,8 +22,7 @@ def transport_for(settings: Settings) -> Transport:
     """The transport for a home: the server that already runs there, else one inside this process."""
     url = serving_url(settings.home)
     if url is not None:
-        made: Transport = import_module("headway.client.http").HttpTransport(url, settings.client.timeout_seconds)
-        return made
+        return transport_to(url, settings.client.timeout_seconds)
     return EmbeddedTransport(settings)
 
 

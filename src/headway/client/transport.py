@@ -1,4 +1,4 @@
-"""How bytes get to a server: the `Transport` protocol; `http` and `embedded` implement it.
+"""How bytes get to a server: the `Transport` protocol; `plain`, `http` and `embedded` implement it.
 
 A transport is opened once, used by many tasks of one event loop, and closed once. `request` raises
 `ServerUnreachable` when there was no answer at all; every answer, also a 500, is returned.
@@ -6,10 +6,16 @@ A transport is opened once, used by many tasks of one event loop, and closed onc
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Protocol
 
-__all__ = ["Answer", "Transport"]
+__all__ = ["Answer", "Transport", "transport_to"]
+
+PLAIN_URL = re.compile(r"http://(\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]?#%]+)(:\d{1,5})?(/[^?#]*)?")
+PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 Answer = tuple[int, Mapping[str, str], bytes]
 """Status, headers (names in lower case) and body."""
@@ -32,3 +38,14 @@ class Transport(Protocol):
         headers: Mapping[str, str],
         body: bytes | None,
     ) -> Answer: ...
+
+
+def transport_to(url: str, timeout_seconds: float) -> Transport:
+    """Connections to the API at `url`: our own where plain HTTP is all it takes, else aiohttp's."""
+    plain = PLAIN_URL.fullmatch(url) is not None and not any(os.environ.get(name) for name in PROXIES)
+    made: Transport
+    if plain:
+        made = import_module("headway.client.plain").PlainTransport(url, timeout_seconds)
+    else:
+        made = import_module("headway.client.http").HttpTransport(url, timeout_seconds)
+    return made

@@ -11,14 +11,18 @@ import pytest
 from headway.client.client import open_transport
 from headway.client.embedded import EmbeddedTransport
 from headway.client.http import HttpTransport
+from headway.client.plain import PlainTransport
+from headway.client.transport import transport_to
 from headway.core.errors import ServerUnreachable
 from headway.core.server_lock import ServerLock
 from headway.core.settings import Settings
 
 
-def test_a_url_means_http(tmp_path: Path) -> None:
+def test_a_url_means_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     made = open_transport(Settings(home=tmp_path, api_url="http://one/api"))
-    assert isinstance(made, HttpTransport)
+    assert isinstance(made, PlainTransport)
     assert made.url == "http://one/api"
     assert open_transport(Settings(home=tmp_path, api_url="http://one/api"), "http://two/api/").url == "http://two/api"
 
@@ -38,9 +42,19 @@ def test_a_server_that_holds_the_home_is_used(tmp_path: Path) -> None:
     assert isinstance(open_transport(Settings(home=tmp_path)), EmbeddedTransport)
 
 
+@pytest.mark.parametrize("url", ["https://one/api", "http://ada:secret@one/api", "http://one:port/api", "nonsense"])
+def test_what_is_more_than_plain_http_goes_through_the_library(tmp_path: Path, url: str) -> None:
+    assert isinstance(open_transport(Settings(home=tmp_path, api_url=url)), HttpTransport)
+
+
+def test_a_machine_with_a_proxy_uses_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert isinstance(open_transport(Settings(home=tmp_path, api_url="http://one/api")), HttpTransport)
+
+
 def unreachable(url: str) -> str:
     async def run() -> None:
-        transport = HttpTransport(url, 5.0)
+        transport = transport_to(url, 5.0)
         try:
             await transport.request("GET", "/health", None, {}, None)
         finally:
