@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,7 +59,33 @@ def post(arguments: Mapping[str, Any]) -> Callable[[], Script]:
     return start
 
 
+def deploy(arguments: Mapping[str, Any]) -> Callable[[], Script]:
+    """A new deployment each time: {"body": …} and a name."""
+    numbers = itertools.count()
+
+    def start() -> Script:
+        body = {**arguments["body"], "name": f"scheduled-{next(numbers)}"}
+        _made_id((yield Call("POST", "/deployments/", json.dumps(body).encode())))
+
+    return start
+
+
+def claim(arguments: Mapping[str, Any]) -> Callable[[], Script]:
+    """Claim one run: {"pool": …, "worker_id": …}."""
+    path = f"/work_pools/{arguments['pool']}/claim"
+
+    def start() -> Script:
+        body = {"claim_id": str(uuid.uuid4()), "worker_id": arguments["worker_id"], "limit": 1}
+        reply = yield Call("POST", path, json.dumps(body).encode())
+        if reply.status != 200 or len(json.loads(reply.body)["claims"]) != 1:
+            raise Failed(f"{reply.status}: {reply.body[:150].decode(errors='replace')}")
+
+    return start
+
+
 SCRIPTS: Mapping[str, Callable[[Mapping[str, Any]], Callable[[], Script]]] = {
     "lifecycle": lifecycle,
     "post": post,
+    "deploy": deploy,
+    "claim": claim,
 }

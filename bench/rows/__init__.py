@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from bench.rows import kills, lifecycle, reads, runs, starting, tasks
+from bench.rows import claims, kills, lifecycle, reads, runs, schedules, starting, tasks
 from bench.rows.base import Row
 
-ROWS: tuple[Row, ...] = (*lifecycle.ROWS, *tasks.ROWS, *runs.ROWS, *reads.ROWS, *starting.ROWS, *kills.ROWS)
+ROWS: tuple[Row, ...] = (
+    *lifecycle.ROWS,
+    *tasks.ROWS,
+    *runs.ROWS,
+    *schedules.ROWS,
+    *reads.ROWS,
+    *claims.ROWS,
+    *starting.ROWS,
+    *kills.ROWS,
+)

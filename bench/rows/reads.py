@@ -8,6 +8,7 @@ from typing import Any
 from bench.datasets import Content, provide
 from bench.drive import Loaded, load
 from bench.rows.base import Line, Row, Samples, Scale, lag_lines
+from bench.rows.tasks import quiet_from
 from bench.setup import POOL
 from bench.targets.base import Target
 
@@ -57,6 +58,7 @@ def _scheduled(target: Target, scale: Scale) -> Samples:
     target.stop()
     provide(target, Content(history=scale.count(100_000, 10_200), waiting=1000))
     target.start()
+    quiet_from(target)  # until everything overdue has been marked Late
     soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
     body = {"work_queue_names": ["default"], "scheduled_before": soon, "limit": 200}
     seen = _ask(target, f"/work_pools/{POOL}/get_scheduled_flow_runs", body, scale.count(60, 20))

@@ -136,6 +136,10 @@ class Target(ABC):
         return self._api
 
     @abstractmethod
+    def clear(self) -> None:
+        """Give the stopped target an empty database."""
+
+    @abstractmethod
     def fill(self, write: Callable[[Connection], None]) -> None:
         """Run `write` over one transaction on the database of the stopped target."""
 

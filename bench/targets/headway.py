@@ -78,6 +78,13 @@ class HeadwayTarget(Target):
     def database_cpu(self) -> float:
         return self._cluster.cpu() if self._cluster else 0.0
 
+    def clear(self) -> None:
+        if self._cluster:
+            self._drop()
+            self._database_url = self._cluster.new_database()
+        for old in self.home.glob("headway*.db*"):
+            old.unlink()
+
     def fill(self, write: Callable[[Connection], None]) -> None:
         url = (
             self._database_url.replace("postgresql:", "postgresql+psycopg:") or f"sqlite:///{self.home / 'headway.db'}"
@@ -125,14 +132,17 @@ class HeadwayTarget(Target):
         folder = CACHE / f"{self.label}-{name}"
         if not folder.exists():
             return False
-        for old in self.home.glob("headway*.db*"):
-            old.unlink()
+        self.clear()
         for file in folder.iterdir():
             shutil.copy2(file, self.home / file.name)
         return True
 
     def remove(self) -> None:
         self.stop()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Drop the database unless it is a kept one."""
         name = self._database_url.rpartition("/")[2]
         if self._cluster and not name.startswith(PREFIX):
             self._cluster.drop(name)
