@@ -1,34 +1,44 @@
-"""Attempts and their leases: renewing, adopting, stopping, and finding what was lost (DESIGN §3)."""
+"""Attempts and their leases: renewing, adopting, stopping, and finding what was lost (DESIGN §3).
+
+Whoever knows an attempt's token may renew it: its worker, and once he is silent any other worker of the pool, who
+has adopted it by that. The attempts of a silent worker are offered to everybody who asks, for only some can reach
+what they run on; the first to renew has it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, and_, bindparam, func, or_, select, union_all, update
+from sqlalchemy import Column, Connection, select, update
 
-from headway.core.errors import LeaseLostError, NotFound
-from headway.core.rules.commands import EndAttempt, Ending
-from headway.core.rules.facts import Caller, Policy, Terms
+from headway.core.errors import HeadwayError, LeaseLostError, NotFound
+from headway.core.rules.commands import Decision, EndAttempt, Ending
+from headway.core.rules.facts import Attempt, Caller, Policy, Terms
 from headway.core.rules.fencing import check_fence
 from headway.core.states import State
 from headway.store.database import Database
-from headway.store.facts import load_runs, state_of
-from headway.store.protocols import Held, Outcome, Renewed
+from headway.store.facts import state_of
+from headway.store.hot import Hot, instant, moment, unjson
+from headway.store.protocols import Outcome, Reaped, Renewal, Renewed
 from headway.store.records import Row, add, one, rows
-from headway.store.tables import attempt, flow_run, flow_run_state, live_run, server_beat, work_pool, worker
+from headway.store.tables import attempt, flow_run_state, live_run, server_beat, work_pool, worker
 from headway.store.transitions import decide_and_apply
 
-__all__ = ["AttemptStore", "adopt", "stop_orders"]
+__all__ = ["AttemptStore", "fenced_out", "offers", "stop_orders"]
 
 BEAT = "reaper"
 MAX_LOST = 500
-MAX_ADOPTED = 20
+MAX_OFFERED = 100
 EXIT_PATIENCE = 10
 """A process whose run is over anyway gets this many times the grace to end by itself."""
 FAREWELL = timedelta(seconds=150)
 """The same after a final state: an engine may deliver its last records for two minutes."""
+
+
+_ALIVE = attempt.c.ended.is_(None)
 
 
 class AttemptStore:
@@ -37,18 +47,21 @@ class AttemptStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def renew(
-        self, pool: str, worker_id: UUID, held: Sequence[Held], now: datetime, grace: float, terms: Terms
-    ) -> Renewed:
-        return await self.database.write(_renew, pool, worker_id, held, now, grace, terms)
+    async def renew(self, renewals: Sequence[Renewal], now: datetime, terms: Terms) -> list[Renewed | HeadwayError]:
+        return await self.database.write(_renew, renewals, now, terms)
 
-    async def renew_engine(self, run_id: UUID, caller: Caller, now: datetime, grace: float, terms: Terms) -> list[UUID]:
-        return await self.database.write(_renew_engine, run_id, caller, now, grace, terms)
+    async def renew_engines(
+        self, engines: Sequence[tuple[UUID, Caller]], now: datetime, grace: float, terms: Terms
+    ) -> list[list[UUID] | HeadwayError]:
+        return await self.database.write(_renew_engines, engines, now, grace, terms)
+
+    async def fenced_out(self, run_ids: Collection[UUID], caller: Caller) -> dict[UUID, HeadwayError]:
+        return await self.database.read(fenced_out, run_ids, caller)
 
     async def outcome(self, run_id: UUID, number: int) -> Outcome | None:
         return await self.database.read(_outcome, run_id, number)
 
-    async def reap(self, now: datetime, longest_gap: float, terms: Terms) -> int:
+    async def reap(self, now: datetime, longest_gap: float, terms: Terms) -> Reaped:
         return await self.database.write(_reap, now, longest_gap, terms)
 
     async def late_runs(self, due_before: datetime, limit: int) -> list[tuple[UUID, datetime]]:
@@ -61,176 +74,183 @@ class AttemptStore:
         return await self.database.read(_in_state, "CANCELLING", live_run.c.state_since, since, limit)
 
 
-_ALIVE = attempt.c.ended.is_(None)
-_RENEW = (
-    update(attempt)
-    .where(attempt.c.flow_run_id == bindparam("run"), attempt.c.number == bindparam("n"), _ALIVE)
-    .values(
-        lease_end=bindparam("until"),
-        worker_renewed=bindparam("at"),
-        worker_id=bindparam("me"),
-        worker_name=bindparam("as"),
-    )
-)
-
-
 # --- workers ---
 
 
-def _renew(
-    connection: Connection,
-    pool: str,
-    worker_id: UUID,
-    held: Sequence[Held],
-    now: datetime,
-    grace: float,
-    terms: Terms,
-) -> Renewed:
-    """The token is the right to renew, until another worker has adopted the attempt."""
-    me = _worker(connection, pool, worker_id)
-    ids = {one.flow_run_id for one in held}
-    known = {
-        (row["flow_run_id"], row["number"]): row
-        for row in rows(connection, select(attempt).where(attempt.c.flow_run_id.in_(ids), _ALIVE))
+def _renew(connection: Connection, renewals: Sequence[Renewal], now: datetime, terms: Terms) -> list[Any]:
+    """Renew what the workers hold; each answer also carries the worker's orders."""
+    hot = Hot(connection)
+    known = _known_workers(connection, {renewal.worker_id for renewal in renewals})
+    ids = sorted({held.flow_run_id for renewal in renewals for held in renewal.held})
+    alive = {
+        (hot.codec.uuid(row[0]), row[1]): row[2:] for row in hot.rows("attempts_held", ids=hot.codec.ids(ids)) if ids
     }
-    kept: list[Held] = []
-    lost: list[Held] = []
-    for ref in held:
-        row = known.get((ref.flow_run_id, ref.attempt))
-        mine = row is not None and row["token"] == ref.token and me["name"] == row["worker_name"]
-        (kept if mine else lost).append(ref)
-    if kept:
-        until = now + timedelta(seconds=terms.lease_ttl)
-        common = {"until": until, "at": now, "me": me["id"], "as": me["name"]}
-        connection.execute(_RENEW, [{"run": ref.flow_run_id, "n": ref.attempt, **common} for ref in kept])
-    return Renewed(
-        lost=lost,
-        stop=stop_orders(connection, worker_id, now, grace),
-        adopt=adopt(connection, me["work_pool_id"], me["id"], me["name"], now, terms),
-    )
+    silence = instant(now - _silence(terms))
+    until = instant(now + timedelta(seconds=terms.lease_ttl))
+    lost: list[list[Any]] = []
+    renewed: dict[tuple[UUID, int], Row] = {}
+    for renewal in renewals:
+        me = known.get(renewal.worker_id)
+        lost.append([])
+        for held in renewal.held if me is not None else ():
+            key = held.flow_run_id, held.attempt
+            token, holder, heard = alive.get(key, (None, None, None))
+            if me is None or token is None or token != held.token or not (holder == me["name"] or heard < silence):
+                lost[-1].append(held)
+                continue
+            alive[key] = (token, me["name"], instant(now))
+            own = {"worker_id": hot.codec.id(me["id"]), "worker_name": me["name"], "until": until, "now": instant(now)}
+            renewed[key] = {"flow_run_id": hot.codec.id(held.flow_run_id), "number": held.attempt, **own}
+    hot.write("renew_by_worker", list(renewed.values()))
+    stop = stop_orders(connection, known, now, renewals[0].grace)
+    pools = {row["work_pool_id"] for row in known.values()}
+    orphans = {pool: offers(connection, pool, now, terms) for pool in pools}
+    answers: list[Renewed | HeadwayError] = []
+    for renewal, gone in zip(renewals, lost, strict=True):
+        me = known.get(renewal.worker_id)
+        if me is None or me["pool"] != renewal.pool:
+            answers.append(NotFound(f"Worker {renewal.worker_id} is not registered in work pool '{renewal.pool}'."))
+            continue
+        others = [offer for offer in orphans[me["work_pool_id"]] if offer["worker_id"] != me["id"]]
+        answers.append(Renewed(lost=gone, stop=stop.get(me["id"], []), adopt=others))
+    return answers
 
 
-def _worker(connection: Connection, pool: str, worker_id: UUID) -> Row:
-    found = rows(
-        connection,
-        select(worker).join(work_pool).where(worker.c.id == worker_id, work_pool.c.name == pool),
+def _silence(terms: Terms) -> timedelta:
+    """A worker who has missed two renewals is silent: early enough to be adopted from while the lease lives."""
+    return timedelta(seconds=terms.lease_ttl / 2)
+
+
+def _known_workers(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Row]:
+    wanted = select(worker, work_pool.c.name.label("pool")).join(work_pool).where(worker.c.id.in_(list(ids)))
+    return {row["id"]: row for row in rows(connection, wanted)}
+
+
+def stop_orders(
+    connection: Connection, workers: Iterable[UUID], now: datetime, grace: float
+) -> Mapping[UUID, list[Row]]:
+    """Per worker, its attempts whose infrastructure must go."""
+    hot = Hot(connection)
+    found = hot.rows(
+        "stop_orders",
+        workers=hot.codec.ids(list(workers)),
+        over=instant(now - timedelta(seconds=grace)),
+        long_over=instant(now - timedelta(seconds=grace * EXIT_PATIENCE)),
+        farewell=instant(now - FAREWELL),
     )
+    orders: dict[UUID, list[Row]] = {}
+    for owner, run, number, type, name, policy in found:
+        if type == "SCHEDULED" and Policy.of(unjson(policy)).in_process:
+            continue
+        order = {"attempt": number, "grace_seconds": grace, "reason": f"The run is {name}."}
+        orders.setdefault(_uuid(hot, owner), []).append({"flow_run_id": _uuid(hot, run), **order})
+    return orders
+
+
+def offers(connection: Connection, pool_id: UUID, now: datetime, terms: Terms) -> list[Row]:
+    """Attempts of the pool whose worker has gone silent while they live on. Nothing is written: see the module."""
+    hot = Hot(connection)
+    silence = now - _silence(terms)
+    found = hot.rows("offers", pool=hot.codec.id(pool_id), now=instant(now), silence=instant(silence), size=MAX_OFFERED)
     if not found:
-        raise NotFound(f"Worker {worker_id} is not registered in work pool '{pool}'. Register it first.")
-    return found[0]
-
-
-def stop_orders(connection: Connection, worker_id: UUID, now: datetime, grace: float) -> list[Row]:
-    """The worker's attempts whose infrastructure must go: cancelled runs, and processes that outstay their run."""
-    over = now - timedelta(seconds=grace)
-    long_over = now - timedelta(seconds=grace * EXIT_PATIENCE)
-    state, since = flow_run.c.state_type, flow_run.c.state_timestamp
-    reasons = or_(
-        state == "CANCELLING",
-        and_(state.in_(("CANCELLED", "CRASHED")), since <= over),
-        and_(state.in_(("COMPLETED", "FAILED")), since <= now - FAREWELL),
-        and_(or_(state == "SCHEDULED", flow_run.c.state_name == "Suspended"), since <= long_over),
-    )
-    mine = (
-        select(attempt.c.flow_run_id, attempt.c.number, state, flow_run.c.state_name, flow_run.c.empirical_policy)
-        .join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
-        .where(attempt.c.worker_id == worker_id, _ALIVE, reasons)
-    )
-    return [
-        {
-            "flow_run_id": row["flow_run_id"],
-            "attempt": row["number"],
-            "grace_seconds": grace,
-            "reason": f"The run is {row['state_name']}.",
-        }
-        for row in rows(connection, mine)
-        if row["state_type"] != "SCHEDULED" or not Policy.of(row["empirical_policy"]).in_process
-    ]
-
-
-def adopt(
-    connection: Connection,
-    pool_id: UUID,
-    worker_id: UUID,
-    worker_name: str,
-    now: datetime,
-    terms: Terms,
-    *,
-    look_only: bool = False,
-) -> list[Row]:
-    """Attempts of the pool whose worker has gone silent while their engine lives: they are this worker's now."""
-    silence = now - timedelta(seconds=terms.lease_ttl)
+        return []
     reachable = one(connection, server_beat, name=BEAT)
     if reachable is not None and reachable["reachable_since"] > silence:
         return []  # nobody could have been heard for that long
-    heard = func.coalesce(attempt.c.worker_renewed, attempt.c.opened)
-    orphans = rows(
-        connection,
-        select(attempt, flow_run.c.state_type)
-        .join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
-        .where(
-            attempt.c.work_pool_id == pool_id,
-            _ALIVE,
-            attempt.c.worker_id != worker_id,
-            attempt.c.handle.is_not(None),
-            attempt.c.lease_end >= now,
-            heard < silence,
-        )
-        .limit(MAX_ADOPTED),
-    )
-    if orphans and not look_only:
-        until = now + timedelta(seconds=terms.lease_ttl)
-        common = {"until": until, "at": now, "me": worker_id, "as": worker_name}
-        connection.execute(_RENEW, [{"run": row["flow_run_id"], "n": row["number"], **common} for row in orphans])
     return [
         {
-            "flow_run_id": row["flow_run_id"],
-            "attempt": row["number"],
-            "token": row["token"],
-            "handle": row["handle"],
-            "worker_name": row["worker_name"] or "",
-            "cancelling": row["state_type"] == "CANCELLING",
+            "flow_run_id": _uuid(hot, run),
+            "attempt": number,
+            "token": token,
+            "handle": unjson(handle),
+            "worker_id": hot.codec.uuid(holder),
+            "worker_name": name or "",
+            "cancelling": type == "CANCELLING",
         }
-        for row in orphans
+        for run, number, token, handle, holder, name, type in found
     ]
+
+
+def _uuid(hot: Hot, value: Any) -> UUID:
+    found = hot.codec.uuid(value)
+    assert found is not None
+    return found
 
 
 # --- engines ---
 
 
-def _renew_engine(
-    connection: Connection, run_id: UUID, caller: Caller, now: datetime, grace: float, terms: Terms
-) -> list[UUID]:
-    world = load_runs(connection, [run_id])
-    if run_id not in world.runs:
+def fenced_out(connection: Connection, run_ids: Collection[UUID], caller: Caller) -> dict[UUID, HeadwayError]:
+    """Those of these runs that the caller must not write to, and why; runs that do not exist are not among them."""
+    refused: dict[UUID, HeadwayError] = {}
+    for run_id, (_, held) in _owners(Hot(connection), run_ids).items():
+        try:
+            check_fence(held, caller)
+        except HeadwayError as error:
+            refused[run_id] = error
+    return refused
+
+
+def _owners(hot: Hot, run_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, Attempt | None]]:
+    """Per run, the run that owns it (itself, or its root) and the newest attempt of that."""
+    found: dict[UUID, tuple[UUID, Attempt | None]] = {}
+    for row in hot.rows("owners", ids=hot.codec.ids(list(run_ids))):
+        run, owner = _uuid(hot, row[0]), _uuid(hot, row[1])
+        found[run] = owner, None if row[2] is None else _attempt(hot, owner, *row[2:])
+    return found
+
+
+def _attempt(hot: Hot, owner: UUID, number: int, token: str, nonce: str | None, holder: Any, *times: Any) -> Attempt:
+    opened, lease_end, ended = (moment(time) for time in times)
+    assert opened is not None
+    assert lease_end is not None
+    worker_id = hot.codec.uuid(holder)
+    return Attempt(owner, number, token, opened, lease_end, nonce=nonce, worker_id=worker_id, ended=ended)
+
+
+def _renew_engines(
+    connection: Connection, engines: Sequence[tuple[UUID, Caller]], now: datetime, grace: float, terms: Terms
+) -> list[Any]:
+    """Per engine the runs that it is to end, or why it must stop."""
+    hot = Hot(connection)
+    owners = _owners(hot, {run for run, _ in engines})
+    answers: list[Any] = []
+    renewed: dict[UUID, int] = {}
+    for run_id, caller in engines:
+        try:
+            owner, held = _owned(owners, run_id, caller)
+        except HeadwayError as error:
+            answers.append(error)
+        else:
+            renewed[owner] = held.number
+            answers.append(owner)
+    until = instant(now + timedelta(seconds=terms.lease_ttl))
+    values = [
+        {"flow_run_id": hot.codec.id(run), "number": number, "until": until, "now": instant(now)}
+        for run, number in sorted(renewed.items())
+    ]
+    hot.write("renew_by_engine", values)
+    ending = _to_end(hot, renewed, now - timedelta(seconds=grace))
+    return [one if isinstance(one, HeadwayError) else ending.get(one, []) for one in answers]
+
+
+def _owned(owners: Mapping[UUID, tuple[UUID, Attempt | None]], run_id: UUID, caller: Caller) -> tuple[UUID, Attempt]:
+    if run_id not in owners:
         raise NotFound(f"There is no flow run {run_id}.")
-    owner = world.runs[run_id].owner_id
-    held = world.attempts.get(owner)
+    owner, held = owners[run_id]
     check_fence(held, caller)
     if held is None or not held.alive:
         raise LeaseLostError(f"Flow run {run_id} has no attempt to renew.")
-    mine = and_(attempt.c.flow_run_id == owner, attempt.c.number == held.number)
-    until = now + timedelta(seconds=terms.lease_ttl)
-    connection.execute(update(attempt).where(mine).values(lease_end=until, started=held.started or now))
-    return _to_end(connection, owner, now - timedelta(seconds=grace))
+    return owner, held
 
 
-def _to_end(connection: Connection, owner: UUID, over: datetime) -> list[UUID]:
-    """What an engine must stop: cancelled runs of its own, and a root that others ended and that it outstays."""
-    ended = select(flow_run.c.id).where(
-        flow_run.c.id == owner,
-        flow_run.c.state_type.in_(("CANCELLED", "CRASHED")),
-        flow_run.c.state_timestamp <= over,
-    )
-    cancelling = (
-        select(flow_run.c.id)
-        .join(live_run, live_run.c.flow_run_id == flow_run.c.id)
-        .where(
-            live_run.c.state_type == "CANCELLING",
-            or_(flow_run.c.id == owner, flow_run.c.root_flow_run_id == owner),
-        )
-    )
-    return list(connection.execute(union_all(ended, cancelling)).scalars())
+def _to_end(hot: Hot, owners: Collection[UUID], over: datetime) -> dict[UUID, list[UUID]]:
+    """What engines must stop: cancelled runs of their own, and roots that others ended and that they outstay."""
+    found: dict[UUID, list[UUID]] = {}
+    if owners:
+        for owner, run in hot.rows("engine_orders", ids=hot.codec.ids(owners), over=instant(over)):
+            found.setdefault(_uuid(hot, owner), []).append(_uuid(hot, run))
+    return found
 
 
 def _outcome(connection: Connection, run_id: UUID, number: int) -> Outcome | None:
@@ -248,27 +268,38 @@ def _outcome(connection: Connection, run_id: UUID, number: int) -> Outcome | Non
 # --- loops ---
 
 
-def _reap(connection: Connection, now: datetime, longest_gap: float, terms: Terms) -> int:
+def _reap(connection: Connection, now: datetime, longest_gap: float, terms: Terms) -> Reaped:
     """End the attempts whose leases ran out; after a gap in which nobody could renew, all get a fresh one."""
-    beat = one(connection, server_beat, name=BEAT)
+    beat = rows(connection, select(server_beat).where(server_beat.c.name == BEAT).with_for_update())
     fresh = now + timedelta(seconds=terms.lease_ttl)
-    if beat is None:
+    mine = update(server_beat).where(server_beat.c.name == BEAT)
+    if not beat:
         add(connection, server_beat, {"name": BEAT, "beat": now, "reachable_since": now})
-    elif now - beat["beat"] <= timedelta(seconds=longest_gap):
-        connection.execute(update(server_beat).where(server_beat.c.name == BEAT).values(beat=now))
-        return _end_lost(connection, now, terms)
+    elif now - beat[0]["beat"] <= timedelta(seconds=longest_gap):
+        if now > beat[0]["beat"]:
+            connection.execute(mine.values(beat=now))
+        decisions = _end_lost(connection, now, terms)
+        return Reaped(decisions, _silent(connection, now, terms))
     else:
-        connection.execute(update(server_beat).where(server_beat.c.name == BEAT).values(beat=now, reachable_since=now))
+        connection.execute(mine.values(beat=now, reachable_since=now))
     connection.execute(update(attempt).where(_ALIVE, attempt.c.lease_end < fresh).values(lease_end=fresh))
-    return 0
+    return Reaped()
 
 
-def _end_lost(connection: Connection, now: datetime, terms: Terms) -> int:
+def _end_lost(connection: Connection, now: datetime, terms: Terms) -> list[Decision]:
     expired = select(attempt.c.flow_run_id, attempt.c.number).where(_ALIVE, attempt.c.lease_end < now).limit(MAX_LOST)
     commands = [EndAttempt(row[0], row[1], Ending.LOST) for row in connection.execute(expired)]
-    if commands:
-        decide_and_apply(connection, commands, now, terms)
-    return len(commands)
+    if not commands:
+        return []
+    outcomes = decide_and_apply(connection, commands, now, terms)
+    return [outcome for outcome in outcomes if isinstance(outcome, Decision)]
+
+
+def _silent(connection: Connection, now: datetime, terms: Terms) -> list[UUID]:
+    """The pools in which attempts could be adopted."""
+    orphaned = select(attempt.c.work_pool_id).distinct()
+    where = (_ALIVE, attempt.c.handle.is_not(None), attempt.c.worker_renewed < now - _silence(terms))
+    return list(connection.execute(orphaned.where(*where)).scalars())
 
 
 def _late_runs(connection: Connection, due_before: datetime, limit: int) -> list[tuple[UUID, datetime]]:

@@ -1,34 +1,48 @@
-"""Claims: a worker takes runs, all in one transaction (DESIGN §3)."""
+"""Claims: workers take runs, many workers in one transaction (DESIGN §3).
+
+    served ──► walk what waits ──► decide and write ──► with what surrounds each run
+                                                        and the orders that each worker has
+
+Requests are served in the order in which they came; what one takes the next does not see.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, or_, select, update
 
-from headway.core.errors import NotFound
+from headway.core.errors import HeadwayError, NotFound
 from headway.core.nearest import suggestion
 from headway.core.rules.commands import Claim, Decision
 from headway.core.rules.facts import Terms
-from headway.store.attempts import adopt, stop_orders
+from headway.store.attempts import offers, stop_orders
 from headway.store.database import Database
+from headway.store.hot import Hot, instant
+from headway.store.locks import lock_claims, lock_limits
 from headway.store.protocols import Claimed, ClaimOf
 from headway.store.records import Row, one, rows
-from headway.store.tables import attempt, deployment, live_run, slot, work_pool, work_queue, worker
+from headway.store.run_records import surroundings
+from headway.store.tables import attempt, deployment, work_pool, work_queue, worker
 from headway.store.transitions import decide_and_apply
-from headway.store.waiting import Line, next_runs
+from headway.store.waiting import Line, Walk, next_due, next_runs
 from headway.store.work_queues import find_pool, queues_of
 
 __all__ = ["ClaimStore"]
 
-POLLED_AFTER = timedelta(seconds=5)
+POLLED_AFTER = timedelta(seconds=15)
 """A queue's `last_polled` is written at most this often, so that an empty poll costs no commit."""
 
 MAX_CANCELLED = 50
+MAX_RUNS = 300
+"""Runs handed out in one transaction; who gets none for that looks again at once."""
+
+MAX_ROUNDS = 3
+"""So often is looked again for runs in place of those that another replica took meanwhile."""
 
 
 class ClaimStore:
@@ -37,23 +51,24 @@ class ClaimStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def claim(self, request: ClaimOf, now: datetime, terms: Terms) -> Claimed:
-        if not await self.database.read(_anything_to_do, request, now, terms):
-            return Claimed()
-        return await self.database.write(_claim, request, now, terms)
+    async def claim(self, requests: Sequence[ClaimOf], now: datetime, terms: Terms) -> list[Claimed | HeadwayError]:
+        return await self.database.write(_claim, requests, now, terms)
+
+    async def polled(self, queue_ids: Sequence[UUID], now: datetime) -> None:
+        await self.database.write(_mark_polled, queue_ids, now)
 
     async def waiting(
         self, pool: str, queues: Sequence[str], before: datetime, after: datetime | None, limit: int, now: datetime
     ) -> list[UUID]:
         found, stale = await self.database.read(_waiting, pool, queues, before, after, limit, now)
         if stale:
-            await self.database.write(_mark_polled, stale, now)
+            await self.polled(stale, now)
         return found
 
     async def waiting_of_queue(self, queue_id: UUID, before: datetime, limit: int, now: datetime) -> list[UUID]:
         found, stale = await self.database.read(_waiting_of_queue, queue_id, before, limit, now)
         if stale:
-            await self.database.write(_mark_polled, stale, now)
+            await self.polled(stale, now)
         return found
 
 
@@ -62,132 +77,203 @@ class Served:
     """A pool, and those of its queues that a request names."""
 
     pool: Row
-    queues: list[Row]
+    queues: Sequence[Row]
+
+    @property
+    def queue_ids(self) -> tuple[UUID, ...]:
+        return tuple(queue["id"] for queue in self.queues)
 
     def stale(self, now: datetime) -> list[UUID]:
         """The queues whose `last_polled` is worth writing."""
         return [q["id"] for q in self.queues if q["last_polled"] is None or now - q["last_polled"] > POLLED_AFTER]
 
 
-def _served(connection: Connection, pool_name: str, names: Sequence[str]) -> Served:
-    pool = find_pool(connection, pool_name)
-    queues = queues_of(connection, pool["id"])
+def _named(pool: Row, queues: Sequence[Row], names: Sequence[str]) -> Served:
+    if not names:
+        return Served(pool, queues)
     known = {queue["name"]: queue for queue in queues}
     for name in names:
         if name not in known:
-            raise NotFound(f"Work queue '{name}' not found in work pool '{pool_name}'.{suggestion(name, list(known))}")
-    return Served(pool, [known[name] for name in names] if names else queues)
+            raise NotFound(
+                f"Work queue '{name}' not found in work pool '{pool['name']}'.{suggestion(name, list(known))}"
+            )
+    return Served(pool, [known[name] for name in names])
 
 
-def _line(served: Served, before: datetime, limit: int, after: datetime | None = None) -> Line:
-    ids = [queue["id"] for queue in served.queues]
-    return Line(before, limit, pool_id=served.pool["id"], queue_ids=ids, after=after)
+def _served(connection: Connection, pool_name: str, names: Sequence[str]) -> Served:
+    pool = find_pool(connection, pool_name)
+    return _named(pool, queues_of(connection, pool["id"]), names)
 
 
-def _anything_to_do(connection: Connection, request: ClaimOf, now: datetime, terms: Terms) -> bool:
-    """Whether a claim would write: most polls find nothing and should cost no commit."""
-    served = _served(connection, request.pool, request.queues)
-    _known_worker(connection, served.pool, request.worker_id)
-    if served.stale(now) or one(connection, attempt, claim_id=request.claim_id) is not None:
-        return True
-    if request.limit and next_runs(connection, _line(served, now, 1)):
-        return True
-    if request.limit and _turned_away(connection, served, now):
-        return True
-    return bool(
-        stop_orders(connection, request.worker_id, now, request.grace)
-        or adopt(connection, served.pool["id"], request.worker_id, "", now, terms, look_only=True)
-    )
+# --- claims ---
 
 
-def _claim(connection: Connection, request: ClaimOf, now: datetime, terms: Terms) -> Claimed:
-    served = _served(connection, request.pool, request.queues)
-    me = _known_worker(connection, served.pool, request.worker_id)
-    _mark_polled(connection, served.stale(now), now)
-    mine = select(attempt).where(attempt.c.claim_id == request.claim_id, attempt.c.ended.is_(None))
-    opened = rows(connection, mine)
-    if not opened and one(connection, attempt, claim_id=request.claim_id) is None:
-        opened = _take(connection, request, served, me, now, terms)
-    return Claimed(
-        attempts=opened,
-        stop=stop_orders(connection, me["id"], now, request.grace),
-        adopt=adopt(connection, served.pool["id"], me["id"], me["name"], now, terms),
-    )
+def _claim(
+    connection: Connection, requests: Sequence[ClaimOf], now: datetime, terms: Terms
+) -> list[Claimed | HeadwayError]:
+    answers: dict[UUID, Claimed | HeadwayError] = {}
+    for name in dict.fromkeys(request.pool for request in requests):
+        mine = [request for request in requests if request.pool == name]
+        try:
+            pool = find_pool(connection, name)
+        except HeadwayError as error:
+            answers.update({request.claim_id: error for request in mine})
+        else:
+            answers.update(_Desk(connection, pool, now, terms).serve(mine))
+    return [answers[request.claim_id] for request in requests]
 
 
-def _take(connection: Connection, request: ClaimOf, served: Served, me: Row, now: datetime, terms: Terms) -> list[Row]:
-    ids = next_runs(connection, _line(served, now, request.limit))
-    turned_away = _turned_away(connection, served, now) if request.limit else []
-    commands = [_command(request, served, me, id, now, terms) for id in (*ids, *turned_away)]
-    outcomes = decide_and_apply(connection, commands, now, terms)
-    opened = []
-    for outcome in outcomes:
-        if isinstance(outcome, Decision) and outcome.written and outcome.attempt and outcome.attempt.alive:
-            opened.append(outcome.attempt)
-    return [
-        {
-            "flow_run_id": a.run_id,
-            "number": a.number,
-            "token": a.token,
-            "work_pool_id": a.work_pool_id,
-            "lease_end": a.lease_end,
-        }
-        for a in opened
-    ]
+@dataclass(slots=True)
+class _Customer:
+    """One request at the desk, and what it gets."""
+
+    request: ClaimOf
+    me: Row
+    served: Served
+    attempts: list[Row] = field(default_factory=list)
 
 
-def _command(request: ClaimOf, served: Served, me: Row, id: UUID, now: datetime, terms: Terms) -> Claim:
-    return Claim(
-        run_id=id,
-        claim_id=request.claim_id,
-        worker_id=me["id"],
-        worker_name=me["name"],
-        work_pool_id=served.pool["id"],
-        token=secrets.token_urlsafe(24),
-        lease_end=now + timedelta(seconds=terms.lease_ttl),
-    )
+class _Desk:
+    """The claims of one pool in one transaction."""
 
+    def __init__(self, connection: Connection, pool: Row, now: datetime, terms: Terms) -> None:
+        self._connection = connection
+        self._pool = pool
+        self._now = now
+        self._terms = terms
+        self._queues = queues_of(connection, pool["id"])
+        self._more = False
 
-def _turned_away(connection: Connection, served: Served, now: datetime) -> list[UUID]:
-    """Due runs of full deployments that cancel new ones: a claim is what tells them so (CONTRACT §2.1 rule 8)."""
-    limited = select(deployment.c.id, deployment.c.concurrency_limit, deployment.c.concurrency_options).where(
-        deployment.c.concurrency_limit.is_not(None), deployment.c.concurrency_options.is_not(None)
-    )
-    cancelling = [
-        row["id"]
-        for row in connection.execute(limited).mappings()
-        if (row["concurrency_options"] or {}).get("collision_strategy") == "CANCEL_NEW"
-        and row["concurrency_limit"] > 0
-        and _used(connection, row["id"]) >= row["concurrency_limit"]
-    ]
-    if not cancelling:
-        return []
-    due = (
-        select(live_run.c.flow_run_id)
-        .where(
-            live_run.c.claimable,
-            live_run.c.due <= now,
-            live_run.c.deployment_id.in_(cancelling),
-            live_run.c.work_queue_id.in_([queue["id"] for queue in served.queues if not queue["is_paused"]]),
+    def serve(self, requests: Sequence[ClaimOf]) -> dict[UUID, Claimed | HeadwayError]:
+        answers: dict[UUID, Claimed | HeadwayError] = {}
+        known = self._workers(requests)
+        customers = []
+        for request in requests:
+            try:
+                if request.worker_id not in known:
+                    raise _unknown_worker(self._pool, request.worker_id)
+                served = _named(self._pool, self._queues, request.queues)
+                customers.append(_Customer(request, known[request.worker_id], served))
+            except HeadwayError as error:
+                answers[request.claim_id] = error
+        self._hand_out(self._new(customers))
+        around = self._around(customers)
+        due: dict[tuple[UUID, ...], datetime | None] = {}
+        stop = stop_orders(self._connection, [c.me["id"] for c in customers], self._now, requests[0].grace)
+        orphans = offers(self._connection, self._pool["id"], self._now, self._terms)
+        for customer in customers:
+            me, queues = customer.me["id"], customer.served.queue_ids
+            if not customer.attempts and queues not in due:
+                due[queues] = next_due(self._connection, queues, self._now)
+            answers[customer.request.claim_id] = Claimed(
+                pool_id=self._pool["id"],
+                attempts=[{**row, **around[row["flow_run_id"]]} for row in customer.attempts],
+                stop=stop.get(me, []),
+                adopt=[offer for offer in orphans if offer["worker_id"] != me],
+                stale=customer.served.stale(self._now),
+                next_due=due.get(queues),
+                more=self._more,
+            )
+        return answers
+
+    def _workers(self, requests: Sequence[ClaimOf]) -> dict[UUID, Row]:
+        ids = {request.worker_id for request in requests}
+        mine = select(worker).where(worker.c.id.in_(ids), worker.c.work_pool_id == self._pool["id"])
+        return {row["id"]: row for row in rows(self._connection, mine)}
+
+    def _new(self, customers: Sequence[_Customer]) -> list[_Customer]:
+        """Those who have not had their runs yet; the others get the same again."""
+        by_id = {customer.request.claim_id: customer for customer in customers}
+        had = rows(self._connection, select(attempt).where(attempt.c.claim_id.in_(list(by_id))))
+        for row in had:
+            if row["ended"] is None:
+                by_id[row["claim_id"]].attempts.append(row)
+        seen = {row["claim_id"] for row in had}
+        return [c for c in customers if c.request.limit > 0 and c.request.claim_id not in seen]
+
+    def _hand_out(self, customers: Sequence[_Customer]) -> None:
+        if not customers or self._pool["is_paused"]:
+            return
+        served = {queue["id"]: queue for customer in customers for queue in customer.served.queues}
+        lock_limits(self._connection, _limited([self._pool]), _limited(served.values()))
+        self._turn_away(customers[0], [id for id, queue in served.items() if not queue["is_paused"]])
+        walk = Walk(self._connection, self._now)
+        for _ in range(MAX_ROUNDS):
+            hungry = [c for c in customers if len(c.attempts) < c.request.limit]
+            chosen = self._choose(walk, hungry)
+            if not chosen:
+                return
+            if self._take(chosen) == len(chosen):
+                return
+
+    def _choose(self, walk: Walk, customers: Sequence[_Customer]) -> list[tuple[_Customer, UUID]]:
+        """Who gets which run: one walk for all who are served by the same queues."""
+        chosen: list[tuple[_Customer, UUID]] = []
+        for queues in dict.fromkeys(customer.served.queue_ids for customer in customers):
+            same = [customer for customer in customers if customer.served.queue_ids == queues]
+            wants = [customer for customer in same for _ in range(customer.request.limit - len(customer.attempts))]
+            room = MAX_RUNS - len(chosen)
+            self._more = self._more or len(wants) > room
+            chosen += zip(wants, walk.of_queues(queues, min(len(wants), room)), strict=False)
+        free = set(lock_claims(self._connection, [run for _, run in chosen]))
+        return [(customer, run) for customer, run in chosen if run in free]
+
+    def _take(self, chosen: Sequence[tuple[_Customer, UUID]]) -> int:
+        """Decide and write; how many were taken. A run that was taken meanwhile is nobody's here."""
+        commands = [self._command(customer, run) for customer, run in chosen]
+        outcomes = decide_and_apply(self._connection, commands, self._now, self._terms)
+        taken = 0
+        for (customer, _), outcome in zip(chosen, outcomes, strict=True):
+            if isinstance(outcome, Decision) and outcome.written and outcome.attempt and outcome.attempt.alive:
+                opened = outcome.attempt
+                row = {"flow_run_id": opened.run_id, "number": opened.number, "token": opened.token}
+                customer.attempts.append(row)
+                taken += 1
+        return taken
+
+    def _command(self, customer: _Customer, run: UUID) -> Claim:
+        return Claim(
+            run_id=run,
+            claim_id=customer.request.claim_id,
+            worker_id=customer.me["id"],
+            worker_name=customer.me["name"],
+            work_pool_id=self._pool["id"],
+            token=secrets.token_urlsafe(24),
+            lease_end=self._now + timedelta(seconds=self._terms.lease_ttl),
         )
-        .limit(MAX_CANCELLED)
-    )
-    return [] if served.pool["is_paused"] else list(connection.execute(due).scalars())
+
+    def _turn_away(self, customer: _Customer, queue_ids: Sequence[UUID]) -> None:
+        """A claim is what tells due runs of a full deployment that it cancels new ones (CONTRACT §2.1 rule 8)."""
+        hot = Hot(self._connection)
+        found = hot.rows(
+            "turned_away",
+            pool=hot.codec.id(self._pool["id"]),
+            queues=hot.codec.ids(queue_ids),
+            now=instant(self._now),
+            size=MAX_CANCELLED,
+        )
+        runs = [id for row in found if (id := hot.codec.uuid(row[0])) is not None]
+        if runs:
+            self._take([(customer, run) for run in lock_claims(self._connection, runs)])
+
+    def _around(self, customers: Sequence[_Customer]) -> dict[UUID, Row]:
+        ids = [row["flow_run_id"] for customer in customers for row in customer.attempts]
+        return {row["run"]["id"]: row for row in surroundings(self._connection, ids)} if ids else {}
 
 
-def _used(connection: Connection, limit_id: UUID) -> int:
-    return len(connection.execute(select(slot.c.flow_run_id).where(slot.c.limit_id == limit_id)).all())
+def _limited(places: Iterable[Row]) -> list[UUID]:
+    return [place["id"] for place in places if place["concurrency_limit"] is not None]
 
 
-def _known_worker(connection: Connection, pool: Row, worker_id: UUID) -> Row:
-    me = one(connection, worker, id=worker_id, work_pool_id=pool["id"])
-    if me is None:
-        raise NotFound(f"Worker {worker_id} is not registered in work pool '{pool['name']}'. Register it first.")
-    return me
+def _unknown_worker(pool: Row, worker_id: UUID) -> NotFound:
+    return NotFound(f"Worker {worker_id} is not registered in work pool '{pool['name']}'. Register it first.")
+
+
+# --- polls ---
 
 
 def _mark_polled(connection: Connection, queue_ids: Sequence[UUID], now: datetime) -> None:
-    """Polled queues are READY unless they are paused (CONTRACT §2.4)."""
+    """Polled queues are READY unless they are paused (CONTRACT §2.4), and so is what is deployed to them."""
     if not queue_ids:
         return
     mine = work_queue.c.id.in_(queue_ids)
@@ -208,7 +294,7 @@ def _waiting(
     now: datetime,
 ) -> tuple[list[UUID], list[UUID]]:
     served = _served(connection, pool, queues)
-    return next_runs(connection, _line(served, before, limit, after)), served.stale(now)
+    return next_runs(connection, Line(before, limit, served.queue_ids, after=after)), served.stale(now)
 
 
 def _waiting_of_queue(
@@ -220,4 +306,4 @@ def _waiting_of_queue(
     pool = one(connection, work_pool, id=queue["work_pool_id"])
     assert pool is not None
     served = Served(pool, [queue])
-    return next_runs(connection, _line(served, before, limit)), served.stale(now)
+    return next_runs(connection, Line(before, limit, served.queue_ids)), served.stale(now)

@@ -58,7 +58,7 @@ def _line(
 ) -> Line | None:
     """The poll that would return the run: of its pool, or of its deployment where there is no pool."""
     if pool_id is not None:
-        return Line(now, limit, pool_id=pool_id, queue_ids=queue_ids)
+        return Line(now, limit, queue_ids=queue_ids)
     return None if deployment_id is None else Line(now, limit, deployment_ids=[deployment_id])
 
 

@@ -22,7 +22,7 @@ from headway.core.rules.commands import Claim, Command, CreateRun, EndAttempt, P
 from headway.core.states import StateType
 from headway.store.sql import statement
 
-__all__ = ["lock_batch", "lock_runs", "starts", "whose_children"]
+__all__ = ["lock_batch", "lock_claims", "lock_limits", "lock_runs", "starts", "whose_children"]
 
 LIMITS = ("pool", "queue", "deployment")
 
@@ -41,6 +41,27 @@ def lock_runs(connection: Connection, runs: Iterable[UUID]) -> None:
     """The same for whatever will be done with these runs."""
     if connection.dialect.name != "sqlite":
         _lock(connection, _Wanted(runs=set(runs), starting=set(runs)))
+
+
+def lock_limits(connection: Connection, pools: Iterable[UUID], queues: Iterable[UUID]) -> None:
+    """Hold these limits before looking for runs that fit into them."""
+    if connection.dialect.name == "sqlite":
+        return
+    with closing(connection.connection.cursor()) as cursor:
+        for kind, ids in (("pools", list(pools)), ("queues", list(queues))):
+            if ids:
+                cursor.execute(statement("postgresql", f"lock_{kind}"), {"ids": ids})
+
+
+def lock_claims(connection: Connection, runs: Sequence[UUID]) -> Sequence[UUID]:
+    """Hold these runs and their deployments' limits; those that somebody else holds are left out, not waited for."""
+    if connection.dialect.name == "sqlite" or not runs:
+        return runs
+    _lock(connection, _Wanted(starting=set(runs)))
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(statement("postgresql", "lock_claimable"), {"runs": list(runs)})
+        free = {row[0] for row in cursor.fetchall()}
+    return [run for run in runs if run in free]
 
 
 def whose_children(command: Command) -> UUID | None:

@@ -6,10 +6,10 @@ method that writes returns after its transaction is durable. Methods raise headw
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
@@ -19,6 +19,9 @@ from headway.core.states import State
 
 Row = dict[str, Any]
 Filters = Mapping[str, Any]
+RawRun = tuple[Any, ...]
+"""A flow run as `store/sql/*/run_page.sql` selects it: ids as the driver has them, microseconds, JSON as text."""
+T = TypeVar("T")
 
 
 class Records(Protocol):
@@ -224,6 +227,22 @@ class Deployments(Records, Protocol):
 
 class FlowRuns(Records, Protocol):
     """Flow runs. Rows carry `state` (a row or None), `work_pool_name` and `attempt` (the newest number) too."""
+
+    async def raw_page(
+        self, shape: Callable[[list[RawRun]], T], filters: Filters, *, sort: str | None, limit: int, offset: int
+    ) -> T:
+        """A page through `shape`, which is called on the reader's thread."""
+        ...
+
+    async def raw_page_and_count(
+        self, shape: Callable[[list[RawRun]], T], filters: Filters, *, sort: str | None, limit: int, offset: int
+    ) -> tuple[T, int]:
+        """The same, and how many runs pass in all."""
+        ...
+
+    async def raw_runs(self, shape: Callable[[list[RawRun]], T], ids: Sequence[UUID]) -> T:
+        """The runs of these ids, in their order; unknown ones are left out."""
+        ...
 
     async def delete_many(self, filters: Filters, limit: int | None) -> list[UUID]:
         """Delete those that pass, at most `limit`; their ids."""
@@ -446,18 +465,29 @@ class ClaimOf:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Attempts opened (flow_run_id, number, token, …), and orders: rows with the wire's fields."""
+    """Attempts (number, token, and what surrounds the run), orders (rows with the wire's fields), and what a
+    waiting claim needs: the pool's id, when its next run is due, whether more
+    may be there already, and which queues are to be marked as polled."""
 
+    pool_id: UUID
     attempts: Sequence[Row] = ()
     stop: Sequence[Row] = ()
     adopt: Sequence[Row] = ()
+    stale: Sequence[UUID] = ()
+    next_due: datetime | None = None
+    more: bool = False
 
 
 class Claims(Protocol):
     """Handing out runs. Unknown pools, queues and workers raise NotFound."""
 
-    async def claim(self, request: ClaimOf, now: datetime, terms: Terms) -> Claimed:
-        """Take the next runs in one transaction; the same claim id takes the same ones."""
+    async def claim(self, requests: Sequence[ClaimOf], now: datetime, terms: Terms) -> list[Claimed | HeadwayError]:
+        """Take the next runs for each, in order, all in one transaction; the same claim id takes the same ones.
+        What is wrong with one request is its own answer."""
+        ...
+
+    async def polled(self, queue_ids: Sequence[UUID], now: datetime) -> None:
+        """Somebody has asked for runs of these queues."""
         ...
 
     async def waiting(
@@ -478,12 +508,30 @@ class Held(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """A worker vouches for what it holds; `grace` is for the stop orders, seconds."""
+
+    pool: str
+    worker_id: UUID
+    held: Sequence[Held]
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
 class Renewed:
     """What a renewal answers: attempts that are not the worker's any more, and orders (wire fields)."""
 
     lost: Sequence[Held]
     stop: Sequence[Row]
     adopt: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a pass of the reaper has decided, and the pools in which attempts could be adopted."""
+
+    ended: Sequence[Decision] = ()
+    orphaned: Sequence[UUID] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,26 +543,30 @@ class Outcome:
 
 
 class Attempts(Protocol):
-    """Attempts and leases; durations in seconds."""
+    """Attempts and leases; durations in seconds. What is wrong with one of many is its own answer."""
 
-    async def renew(
-        self, pool: str, worker_id: UUID, held: Sequence[Held], now: datetime, grace: float, terms: Terms
-    ) -> Renewed: ...
+    async def renew(self, renewals: Sequence[Renewal], now: datetime, terms: Terms) -> list[Renewed | HeadwayError]:
+        """Who knows an attempt's token renews it, unless another worker that is not silent has it."""
+        ...
 
-    async def renew_engine(self, run_id: UUID, caller: Caller, now: datetime, grace: float, terms: Terms) -> list[UUID]:
-        """The runs of this engine that are to end: its root, or inline subflows, that were cancelled.
+    async def renew_engines(
+        self, engines: Sequence[tuple[UUID, Caller]], now: datetime, grace: float, terms: Terms
+    ) -> list[list[UUID] | HeadwayError]:
+        """Per engine (its run, its fence) the runs that are to end: its root, or inline subflows, that were
+        cancelled; FencedError (409) or LeaseLostError (410) for an engine that must stop."""
+        ...
 
-        Raises FencedError (409) or LeaseLostError (410) for an engine that must stop.
-        """
+    async def fenced_out(self, run_ids: Collection[UUID], caller: Caller) -> dict[UUID, HeadwayError]:
+        """Those of these runs that the caller must not write to, and why."""
         ...
 
     async def outcome(self, run_id: UUID, number: int) -> Outcome | None:
         """None while the attempt lives, or if there is none."""
         ...
 
-    async def reap(self, now: datetime, longest_gap: float, terms: Terms) -> int:
-        """End the attempts whose leases ran out; returns how many. After a gap of more than `longest_gap`
-        since the last call, every lease gets a fresh life instead."""
+    async def reap(self, now: datetime, longest_gap: float, terms: Terms) -> Reaped:
+        """End the attempts whose leases ran out. After a gap of more than `longest_gap` since the last call,
+        by whichever server, every lease gets a fresh life instead."""
         ...
 
     async def late_runs(self, due_before: datetime, limit: int) -> list[tuple[UUID, datetime]]: ...

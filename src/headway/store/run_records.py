@@ -12,7 +12,7 @@ from headway.store.records import Row, rows
 from headway.store.states import attach_states
 from headway.store.tables import attempt, deployment, flow, flow_run, flow_run_state, work_pool, work_queue
 
-__all__ = ["RunRecordStore"]
+__all__ = ["RunRecordStore", "surroundings"]
 
 
 class RunRecordStore:
@@ -25,7 +25,7 @@ class RunRecordStore:
         return await self.database.read(_runs, ids)
 
     async def with_surroundings(self, ids: Sequence[UUID]) -> list[Row]:
-        return await self.database.read(_with_surroundings, ids)
+        return await self.database.read(surroundings, ids)
 
 
 def _runs(connection: Connection, ids: Sequence[UUID]) -> list[Row]:
@@ -41,7 +41,8 @@ def _runs(connection: Connection, ids: Sequence[UUID]) -> list[Row]:
     return found
 
 
-def _with_surroundings(connection: Connection, ids: Sequence[UUID]) -> list[Row]:
+def surroundings(connection: Connection, ids: Sequence[UUID]) -> list[Row]:
+    """Per run: `run`, `flow`, and `deployment`, `work_pool`, `work_queue` or None."""
     runs = _runs(connection, ids)
     flows = _by_id(connection, flow, {run["flow_id"] for run in runs})
     deployments = _by_id(connection, deployment, {run["deployment_id"] for run in runs})

@@ -22,7 +22,9 @@ __all__ = [
     "AttemptEvent",
     "AttemptRef",
     "AttemptReport",
+    "AttemptReportOf",
     "AttemptReportReply",
+    "AttemptReportResult",
     "Claim",
     "ClaimReply",
     "ClaimRequest",
@@ -30,6 +32,7 @@ __all__ = [
     "LostAttempt",
     "RenewReply",
     "RenewRequest",
+    "ReportRequest",
     "StopOrder",
     "Worker",
     "WorkerHeartbeat",
@@ -108,7 +111,11 @@ class WorkerQuery(Request):
 
 
 class ClaimRequest(Request):
-    """POST /work_pools/{name}/claim. The same `claim_id` returns the same runs. No names means all queues."""
+    """POST /work_pools/{name}/claim. The same `claim_id` returns the same runs. No names means all queues.
+
+    With `wait_seconds` the answer comes as soon as there are runs, or orders that are new to the worker; with
+    `limit` 0 only orders.
+    """
 
     claim_id: UUID
     worker_id: UUID
@@ -216,3 +223,28 @@ class AttemptReport(Request):
 class AttemptReportReply(Reply):
     state: State | None
     retry_scheduled: bool = False
+
+
+class AttemptReportOf(AttemptReport, kw_only=True):
+    """A report that says which attempt it is about."""
+
+    flow_run_id: UUID
+    attempt: int
+
+
+class ReportRequest(Request):
+    """POST /work_pools/{name}/report: many reports of one worker."""
+
+    reports: Annotated[list[AttemptReportOf], Meta(max_length=1000)]
+
+
+class AttemptReportResult(Reply, kw_only=True):
+    """What became of one report. `status` is 200, or that of the error that `detail` and `code` describe."""
+
+    flow_run_id: UUID
+    attempt: int
+    status: int = 200
+    state: State | None = None
+    retry_scheduled: bool = False
+    detail: str | None = None
+    code: str | None = None

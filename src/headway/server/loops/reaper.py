@@ -8,6 +8,7 @@ from headway.core.clock import Clock
 from headway.core.settings import ServerSettings
 from headway.server.loops.base import Loop
 from headway.server.services.transitions import terms_of
+from headway.server.services.wakes import Wakes
 from headway.store.protocols import Attempts
 
 __all__ = ["Reaper"]
@@ -22,13 +23,18 @@ class Reaper(Loop):
 
     name: ClassVar[str] = "reaper"
 
-    def __init__(self, store: Attempts, clock: Clock, settings: ServerSettings) -> None:
+    def __init__(self, store: Attempts, clock: Clock, settings: ServerSettings, wakes: Wakes | None = None) -> None:
         super().__init__(settings.lease.reaper_seconds)
         self._store = store
         self._clock = clock
+        self._wakes = wakes or Wakes()
         self._terms = terms_of(settings)
         self._longest_gap = max(2.5 * settings.lease.reaper_seconds, 1.0)
 
     async def run_once(self) -> int:
         """One pass; how many attempts were lost."""
-        return await self._store.reap(self._clock.now(), self._longest_gap, self._terms)
+        now = self._clock.now()
+        reaped = await self._store.reap(now, self._longest_gap, self._terms)
+        self._wakes.heed(reaped.ended, now)
+        self._wakes.heard(reaped.orphaned)
+        return len(reaped.ended)

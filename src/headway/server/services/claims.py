@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,10 +15,12 @@ from headway.core.errors import HeadwayError
 from headway.core.rules.commands import EndAttempt, Ending
 from headway.core.settings import ServerSettings
 from headway.core.templates import resolve
+from headway.server.services.batches import Batches
 from headway.server.services.estimates import estimates
 from headway.server.services.shaping import shaped
 from headway.server.services.transitions import Transitions, terms_of
-from headway.store.protocols import ClaimOf, Claims, Row, RunRecords
+from headway.server.services.wakes import Wakes
+from headway.store.protocols import Claimed, ClaimOf, Claims, Row, RunRecords
 from headway.wire.deployments import Deployment
 from headway.wire.flow_runs import FlowRun
 from headway.wire.flows import Flow
@@ -27,23 +30,39 @@ from headway.wire.workers import Adoption, Claim, ClaimReply, ClaimRequest, Stop
 __all__ = ["ClaimService"]
 
 
+TELL_AGAIN_SECONDS = 5.0
+"""An order that a worker has been told does not answer his waiting claim again before that."""
+
+
 class ClaimService:
     """Claims and polls; both see the same runs."""
 
     def __init__(
-        self, store: Claims, records: RunRecords, transitions: Transitions, clock: Clock, settings: ServerSettings
+        self,
+        store: Claims,
+        records: RunRecords,
+        transitions: Transitions,
+        clock: Clock,
+        settings: ServerSettings,
+        wakes: Wakes | None = None,
     ) -> None:
         self._store = store
         self._records = records
         self._transitions = transitions
         self._clock = clock
         self._settings = settings
+        self._wakes = wakes or Wakes()
         self._terms = terms_of(settings)
+        self._looks: Batches[ClaimOf, Claimed] = Batches("claims", self._look)
+        self._pool_ids: dict[str, UUID] = {}
+        self._told: dict[tuple[UUID, UUID, int], float] = {}
+        self._marking: set[UUID] = set()
 
     async def claim(self, pool: str, body: ClaimRequest) -> ClaimReply:
         """The next runs, now the worker's, with all it needs to start them; and its orders.
 
-        A run whose job configuration cannot be made is not handed out: it is CRASHED with the reason.
+        Waits up to `wait_seconds` for the first of either. A run whose job configuration cannot be made is not
+        handed out: it is CRASHED with the reason.
         """
         request = ClaimOf(
             pool=pool,
@@ -53,34 +72,86 @@ class ClaimService:
             limit=body.limit,
             grace=self._settings.cancel_grace_seconds,
         )
-        claimed = await self._store.claim(request, self._clock.now(), self._terms)
-        claims = await self._claims(claimed.attempts) if claimed.attempts else []
-        return ClaimReply(claims=claims, stop=stop_orders(claimed.stop), adopt=adoptions(claimed.adopt))
+        end = asyncio.get_running_loop().time() + body.wait_seconds
+        if pool not in self._pool_ids or not body.wait_seconds:
+            reply, _ = await self._answer(request)
+            if not body.wait_seconds or reply is not None:
+                return reply or ClaimReply()
+        return await self._wait(request, end)
+
+    async def _wait(self, request: ClaimOf, end: float) -> ClaimReply:
+        loop = asyncio.get_running_loop()
+        pool_id = self._pool_ids[request.pool]
+        with self._wakes.listen(pool_id) as bell:
+            while True:
+                bell.clear()
+                reply, found = await self._answer(request)
+                if found.pool_id != pool_id:  # it was deleted and made anew
+                    return reply or ClaimReply()
+                if reply is not None and (reply.claims or self._is_news(request.worker_id, reply, loop.time())):
+                    return reply
+                if found.more:
+                    continue
+                if found.next_due is not None:
+                    self._wakes.due_in(pool_id, (found.next_due - self._clock.now()).total_seconds())
+                if not await bell.wait(end - loop.time()):
+                    return reply or ClaimReply()
+
+    async def _answer(self, request: ClaimOf) -> tuple[ClaimReply | None, Claimed]:
+        """One look; None if there is nothing to say."""
+        found = await self._looks.submit(request)
+        self._pool_ids[request.pool] = found.pool_id
+        claims = await self._claims(found.attempts) if found.attempts else []
+        if not claims:
+            await self._mark(found.stale)
+        if not (claims or found.stop or found.adopt):
+            return None, found
+        return ClaimReply(claims=claims, stop=stop_orders(found.stop), adopt=adoptions(found.adopt)), found
+
+    async def _look(self, requests: Sequence[ClaimOf]) -> Sequence[Claimed | HeadwayError]:
+        return await self._store.claim(requests, self._clock.now(), self._terms)
+
+    def _is_news(self, worker_id: UUID, reply: ClaimReply, now: float) -> bool:
+        """Whether an order is among them that this worker has not been told lately; renewals tell him again."""
+        told: list[StopOrder | Adoption] = [*reply.stop, *reply.adopt]
+        orders = [(worker_id, order.flow_run_id, order.attempt) for order in told]
+        news = [order for order in orders if now - self._told.get(order, -TELL_AGAIN_SECONDS) >= TELL_AGAIN_SECONDS]
+        if news:
+            self._told = {order: at for order, at in self._told.items() if now - at < TELL_AGAIN_SECONDS}
+            self._told.update(dict.fromkeys(news, now))
+        return bool(news)
+
+    async def _mark(self, stale: Sequence[UUID]) -> None:
+        """Whoever waits for runs of a queue polls it; one write for all who do."""
+        mine = [id for id in stale if id not in self._marking]
+        if mine:
+            self._marking.update(mine)
+            try:
+                await self._store.polled(mine, self._clock.now())
+            finally:
+                self._marking.difference_update(mine)
 
     async def _claims(self, attempts: Sequence[Row]) -> list[Claim]:
-        ids = [attempt["flow_run_id"] for attempt in attempts]
-        around = {row["run"]["id"]: row for row in await self._records.with_surroundings(ids)}
         claims = []
         for attempt in attempts:
-            row = around[attempt["flow_run_id"]]
             try:
-                claims.append(self._claim(attempt, row))
+                claims.append(self._claim(attempt))
             except HeadwayError as error:
                 await self._refuse(attempt, error.message)
         return claims
 
-    def _claim(self, attempt: Row, around: Row) -> Claim:
-        run, deployment, pool = around["run"], around["deployment"], around["work_pool"]
+    def _claim(self, attempt: Row) -> Claim:
+        run, deployment, pool = attempt["run"], attempt["deployment"], attempt["work_pool"]
         variables = None if deployment is None else deployment["job_variables"]
         return Claim(
             flow_run=self._run(run),
-            flow=shaped(Flow, around["flow"]),
+            flow=shaped(Flow, attempt["flow"]),
             deployment=None if deployment is None else shaped(Deployment, deployment),
             attempt=attempt["number"],
             token=attempt["token"],
             lease_seconds=self._terms.lease_ttl,
             configuration=resolve(pool["base_job_template"], variables, run["job_variables"]),
-            work_queue_name=around["work_queue"]["name"],
+            work_queue_name=attempt["work_queue"]["name"],
             work_pool_name=pool["name"],
         )
 
@@ -88,7 +159,7 @@ class ClaimService:
         message = f"The job configuration of this run cannot be made: {reason}"
         outcome = {"reason": "configuration", "message": message}
         command = EndAttempt(
-            attempt["flow_run_id"],
+            attempt["run"]["id"],
             attempt["number"],
             Ending.START_FAILED,
             token=attempt["token"],

@@ -228,7 +228,7 @@ async def test_a_process_that_replaces_another_of_the_same_attempt_is_fenced(pla
         await plant.world.propose(run, states.Running(), caller=engine(claim, "n2"))
 
 
-async def test_attempts_of_a_silent_worker_are_offered_once_to_a_living_one(plant: Plant) -> None:
+async def test_attempts_of_a_silent_worker_are_offered_until_one_renews_them(plant: Plant) -> None:
     run = await plant.world.add_run()
     claim = await plant.claimed()
     await plant.report(claim, AttemptEvent.STARTED, handle={"pid": 1})
@@ -241,8 +241,10 @@ async def test_attempts_of_a_silent_worker_are_offered_once_to_a_living_one(plan
     assert [(o.flow_run_id, o.token, o.handle, o.worker_name) for o in offered] == [
         (run, claim.token, {"pid": 1}, "w1")
     ]
-    assert not (await plant.claim(0, worker_id=other)).adopt
+    assert (await plant.claim(0, worker_id=other)).adopt == offered
+    assert not (await plant.claim(0)).adopt
     assert not (await plant.renew(claim, worker=other)).lost
+    assert not (await plant.claim(0)).adopt
     assert [lost.flow_run_id for lost in (await plant.renew(claim)).lost] == [run]
 
 
