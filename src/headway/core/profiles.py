@@ -143,6 +143,7 @@ def _locate(environ: Mapping[str, str]) -> Settings:
 
 
 def _load(environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    environ = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     located = _locate(environ)
     values: dict[str, Any] = {"home": located.home, "profile": located.profile}
     sources = {name: "environment" if environ.get(PREFIX + name.upper()) else "default" for name in _SPECIAL}

@@ -9,6 +9,7 @@ written here. A setting's variable is its dotted name in capitals: `server.loops
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Iterator
@@ -199,7 +200,7 @@ class Settings:
         return self.results.storage or str(self.home / "storage")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Variable:
     """One setting: dotted name, environment variable, type, default and limits."""
 
@@ -208,7 +209,7 @@ class Variable:
     default: Any
     metadata: typing.Mapping[str, Any]
 
-    @property
+    @functools.cached_property
     def variable(self) -> str:
         return PREFIX + self.name.replace(".", "_").upper()
 
@@ -221,28 +222,44 @@ class Variable:
         return bool(self.metadata["secret"])
 
 
-def variables(group: type = Settings, path: str = "") -> Iterator[Variable]:
+@functools.cache
+def variables() -> tuple[Variable, ...]:
     """All settings, nested groups flattened, in the order of declaration."""
-    hints = typing.get_type_hints(group)
-    for field in dataclasses.fields(group):
-        kind = hints[field.name]
-        if dataclasses.is_dataclass(kind):
-            yield from variables(typing.cast(type, kind), f"{path}{field.name}.")
+    return tuple(_variables(Settings, ""))
+
+
+def _variables(group: type, path: str) -> Iterator[Variable]:
+    for name, kind, is_group, field in _fields(group):
+        if is_group:
+            yield from _variables(kind, f"{path}{name}.")
         else:
-            yield Variable(path + field.name, kind, field.default, field.metadata)
+            yield Variable(path + name, kind, field.default, field.metadata)
+
+
+@functools.cache
+def _fields(group: type) -> tuple[tuple[str, Any, bool, Any], ...]:
+    """Name, type, whether it is a group of settings, and the field itself, of each field of a group."""
+    return tuple(
+        (field.name, kind := _resolved(str(field.type)), dataclasses.is_dataclass(kind), field)
+        for field in dataclasses.fields(group)
+    )
+
+
+@functools.cache
+def _resolved(annotation: str) -> Any:
+    """An annotation of this module as a type; `get_type_hints` compiles each of the hundred anew, at every start."""
+    return eval(annotation, globals())
 
 
 def build(values: dict[str, Any], group: type = Settings, path: str = "") -> Any:
     """The settings object from dotted names to typed values; what is missing has its default."""
-    hints = typing.get_type_hints(group)
     arguments: dict[str, Any] = {}
-    for field in dataclasses.fields(group):
-        kind = hints[field.name]
-        name = path + field.name
-        if dataclasses.is_dataclass(kind):
-            arguments[field.name] = build(values, typing.cast(type, kind), f"{name}.")
+    for field, kind, is_group, _ in _fields(group):
+        name = path + field
+        if is_group:
+            arguments[field] = build(values, kind, f"{name}.")
         elif name in values:
-            arguments[field.name] = values[name]
+            arguments[field] = values[name]
     return group(**arguments)
 
 
