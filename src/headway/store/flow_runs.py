@@ -5,19 +5,23 @@ New runs and new states are written by store/transitions.py alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from headway.store import run_pages
 from headway.store.database import Database
 from headway.store.filters import Filters, select_page
+from headway.store.protocols import RawRun
 from headway.store.records import Records, Row, one, rows
 from headway.store.states import attach_states
 from headway.store.tables import attempt, deployment, flow, flow_run, flow_run_state, work_pool, work_queue
 
 __all__ = ["FlowRunStore"]
+
+T = TypeVar("T")
 
 
 class FlowRunStore(Records):
@@ -34,6 +38,29 @@ class FlowRunStore(Records):
         self, filters: Filters, *, sort: str | None = None, limit: int | None = 200, offset: int = 0
     ) -> list[Row]:
         return await self.database.read(_page, select_page(flow_run, filters, sort=sort, limit=limit, offset=offset))
+
+    async def count(self, filters: Filters) -> int:
+        return await self.database.read(run_pages.count, filters)
+
+    async def raw_page(
+        self, shape: Callable[[list[RawRun]], T], filters: Filters, *, sort: str | None, limit: int, offset: int
+    ) -> T:
+        def read(connection: Connection) -> T:
+            return shape(run_pages.page(connection, filters, sort, limit, offset))
+
+        return await self.database.read(read)
+
+    async def raw_page_and_count(
+        self, shape: Callable[[list[RawRun]], T], filters: Filters, *, sort: str | None, limit: int, offset: int
+    ) -> tuple[T, int]:
+        def read(connection: Connection) -> tuple[T, int]:
+            found = run_pages.page(connection, filters, sort, limit, offset)
+            return shape(found), run_pages.count(connection, filters)
+
+        return await self.database.read(read)
+
+    async def raw_runs(self, shape: Callable[[list[RawRun]], T], ids: Sequence[UUID]) -> T:
+        return await self.database.read(lambda connection: shape(run_pages.runs_by_id(connection, ids)))
 
     async def delete_many(self, filters: Filters, limit: int | None) -> list[UUID]:
         return await self.database.write(_delete_many, filters, limit)

@@ -25,10 +25,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 
-from headway.store.types import Instant, Json
+from headway.store.types import Instant, Json, Seq
 
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -145,6 +146,12 @@ deployment = Table(
     Column("retry_on_crash", Boolean),
     UniqueConstraint("flow_id", "name"),
     CheckConstraint("concurrency_limit >= 0", name="limit_not_negative"),
+    Index(
+        "ix_deployment_collides",  # those that may cancel new runs, which every claim asks for
+        "work_pool_id",
+        sqlite_where=text("concurrency_options IS NOT NULL"),
+        postgresql_where=text("concurrency_options IS NOT NULL"),
+    ),
 )
 
 deployment_schedule = Table(
@@ -170,7 +177,7 @@ flow_run = Table(
     Column("state_type", String),
     Column("state_name", String),
     Column("state_timestamp", Instant),
-    Column("deployment_id", Uuid, index=True),
+    Column("deployment_id", Uuid),
     Column("deployment_version", String),
     Column("schedule_id", Uuid, index=True),  # the deployment_schedule that made it, if one did
     Column("work_pool_id", Uuid),
@@ -200,15 +207,45 @@ flow_run = Table(
     CheckConstraint(f"(state_type IN {_FINAL}) = (end_time IS NOT NULL) OR state_type IS NULL", name="final_iff_ended"),
     Index("ix_flow_run_newest", "expected_start_time", "id"),
     Index("ix_flow_run_ended", "end_time"),
-    Index("ix_flow_run_started", "start_time"),
     Index("ix_flow_run_state", "state_type", "expected_start_time"),
     Index("ix_flow_run_name", "name"),
+)
+
+started = func.coalesce(flow_run.c.start_time, flow_run.c.expected_start_time)
+"""When a run started, or should: the order in which people look at runs."""
+
+Index("ix_flow_run_started", started, flow_run.c.id)
+
+
+def _index_pages(dialect: str, *more: Column[Any]) -> None:
+    """Pages of one deployment in both orders, with what SQLite should know without looking at the row."""
+    for name, order in (("started", started), ("due", flow_run.c.expected_start_time)):
+        index = Index(f"ix_flow_run_deployment_{name}", flow_run.c.deployment_id, order, flow_run.c.id, *more)
+        index.ddl_if(dialect=dialect)
+
+
+_index_pages("sqlite", flow_run.c.state_type, flow_run.c.tags)
+_index_pages("postgresql")  # differs because it refuses entries of more than 2,700 bytes, and tags may be longer
+
+flow_run_tally = Table(
+    "flow_run_tally",
+    metadata,
+    # How many runs have ended, per what they are asked by: the sum of `runs` over the rows of a key. Triggers on
+    # flow_run append to it (store/tally.py); a loop adds rows up. Runs that live are in live_run.
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("flow_id", Uuid, nullable=False),
+    Column("deployment_id", Uuid),
+    Column("work_pool_id", Uuid),
+    Column("work_queue_id", Uuid),
+    Column("state_type", String),
+    Column("state_name", String),
+    Column("runs", Integer, nullable=False),
 )
 
 flow_run_state = Table(
     "flow_run_state",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),  # commit order within one writer
+    Column("seq", Seq, primary_key=True, autoincrement=True),  # commit order within one writer
     Column("id", Uuid, nullable=False, unique=True),
     Column("flow_run_id", ForeignKey("flow_run.id", ondelete="CASCADE"), nullable=False),
     Column("type", String, nullable=False),
@@ -241,6 +278,14 @@ live_run = Table(
     Index(
         "ix_live_run_queue_due",
         "work_queue_id",
+        "due",
+        sqlite_where=text("claimable"),
+        postgresql_where=text("claimable"),
+    ),
+    Index(
+        "ix_live_run_heads",  # from one deployment of a queue to the next, whatever waits behind the first run of each
+        "work_queue_id",
+        "deployment_id",
         "due",
         sqlite_where=text("claimable"),
         postgresql_where=text("claimable"),
@@ -285,8 +330,15 @@ attempt = Table(
         postgresql_where=text("ended IS NULL"),
     ),
     Index(
-        "ix_attempt_pool_live",
+        "ix_attempt_pool_heard",  # whose worker has gone silent
         "work_pool_id",
+        "worker_renewed",
+        sqlite_where=text("ended IS NULL"),
+        postgresql_where=text("ended IS NULL"),
+    ),
+    Index(
+        "ix_attempt_worker_live",
+        "worker_id",
         sqlite_where=text("ended IS NULL"),
         postgresql_where=text("ended IS NULL"),
     ),
@@ -354,7 +406,7 @@ task_run = Table(
 task_run_state = Table(
     "task_run_state",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("id", Uuid, nullable=False, unique=True),
     Column("task_run_id", ForeignKey("task_run.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("type", String, nullable=False),

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, insert, select
 from sqlalchemy.dialects import postgresql
 
 from headway.core.errors import Invalid
-from headway.store.filters import conditions, select_count, select_page
+from headway.store.filters import COUNTED, conditions, select_count, select_page
 from headway.store.filters.fields import FIELDS, REACH, SCOPES, SORTS
 from headway.store.filters.search import TextSearch, parse_search
 from headway.store.tables import flow, flow_run, metadata, task_run, telemetry
@@ -81,7 +81,7 @@ def test_each_operator_finds_what_the_naive_filter_finds(connection: Connection,
         assert ids(connection, table, {SCOPE_OF[table]: decoded(table, question.filter)}) == expected, question
 
 
-@pytest.mark.parametrize("root", [table.name for table in REACH])
+@pytest.mark.parametrize("root", [table.name for table in REACH if table not in COUNTED])
 def test_each_operator_narrows_each_related_resource(connection: Connection, root: str) -> None:
     naive = NaiveFilter(WORLD)
     asked = 0
@@ -95,7 +95,7 @@ def test_each_operator_narrows_each_related_resource(connection: Connection, roo
     assert asked > 100
 
 
-@pytest.mark.parametrize("root", [table.name for table in REACH])
+@pytest.mark.parametrize("root", [table.name for table in REACH if table not in COUNTED])
 def test_filters_on_several_resources_are_joined(connection: Connection, root: str) -> None:
     naive = NaiveFilter(WORLD)
     scoped = [
@@ -161,6 +161,9 @@ def test_every_question_compiles_for_postgresql_too() -> None:
 
 def test_every_field_in_the_table_is_one_of_the_reference() -> None:
     for table, fields in FIELDS.items():
+        if table in COUNTED:
+            assert set(fields) <= set(FIELDS[flow_run])
+            continue
         assert set(fields) == set(SCHEMAS[MODELS[table.name]]["properties"]) - {"operator"}
 
 

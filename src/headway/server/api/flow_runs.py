@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
+
+import msgspec
 
 from headway.server.api.answers import Raw
 from headway.server.api.paging import limit_of, page_of
@@ -15,7 +18,7 @@ from headway.server.services.flow_run_inputs import FlowRunInputService
 from headway.server.services.flow_runs import FlowRunService
 from headway.server.services.graph import GraphService
 from headway.server.services.logs import LogService
-from headway.wire.base import Labels, in_utc
+from headway.wire.base import Labels, encode, in_utc
 from headway.wire.flow_runs import (
     FlowRun,
     FlowRunBulkDelete,
@@ -39,6 +42,9 @@ __all__ = ["routes"]
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 TAG = "Flow Runs"
+
+Runs = Annotated[msgspec.Raw, list[FlowRun]]
+RunPage = Annotated[msgspec.Raw, FlowRunPage]
 
 
 def routes(runs: FlowRunService, inputs: FlowRunInputService, graphs: GraphService, logs: LogService) -> list[Route]:
@@ -74,17 +80,17 @@ def _single(runs: FlowRunService) -> list[Route]:
 
 
 def _many(runs: FlowRunService) -> list[Route]:
-    async def filter(body: FlowRunQuery = FlowRunQuery()) -> list[FlowRun]:  # noqa: B008 - an empty body is the default
-        return await runs.page(criteria(body), body.sort, limit_of(body.limit), body.offset or 0)
+    async def filter(body: FlowRunQuery = FlowRunQuery()) -> Runs:  # noqa: B008 - an empty body is the default
+        return await runs.encoded_page(criteria(body), body.sort, limit_of(body.limit), body.offset or 0)
 
     async def count(body: FlowRunCount = FlowRunCount()) -> int:  # noqa: B008
         return await runs.count(criteria(body))
 
-    async def paginate(body: FlowRunPageQuery = FlowRunPageQuery()) -> FlowRunPage:  # noqa: B008
+    async def paginate(body: FlowRunPageQuery = FlowRunPageQuery()) -> RunPage:  # noqa: B008
         limit, page, offset = page_of(body.limit, body.page)
-        results = await runs.page(criteria(body), body.sort, limit, offset)
-        total = await runs.count(criteria(body))
-        return FlowRunPage(results=results, count=total, limit=limit, pages=page_count(total, limit), page=page)
+        results, total = await runs.encoded_page_and_count(criteria(body), body.sort, limit, offset)
+        counts = {"count": total, "limit": limit, "pages": page_count(total, limit), "page": page}
+        return msgspec.Raw(encode({"results": results, **counts}))
 
     async def history(body: FlowRunHistory) -> list[HistoryInterval]:
         """How many runs were in which state, interval by interval."""

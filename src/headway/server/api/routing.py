@@ -13,7 +13,7 @@ import logging
 import types
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -75,7 +75,7 @@ class Endpoint:
     def __init__(self, route: Route) -> None:
         self.route = route
         hints = get_type_hints(route.handler)
-        self.returns = hints.pop("return", None)
+        self.returns = _shown(get_type_hints(route.handler, include_extras=True).get("return"))
         names = {part[1:-1] for part in route.path.split("/") if part.startswith("{")}
         self.path_types = {name: hints[name] for name in names}
         self.query: dict[str, tuple[Any, Any]] = {}
@@ -126,6 +126,13 @@ class Endpoint:
             raw = values if _is_list(kind) else values[-1]
             found[name] = _convert(raw, kind, ("query", name))
         return found
+
+
+def _shown(kind: Any) -> Any:
+    """What a handler answers with: `Annotated[msgspec.Raw, X]` is an X that is encoded already."""
+    if get_origin(kind) is Annotated and get_args(kind)[0] is msgspec.Raw:
+        return get_args(kind)[1]
+    return kind
 
 
 def _is_list(kind: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from headway.core.states import Pending, StateType
 from headway.core.templates import check_job_variables
 from headway.server.services.estimates import estimates
 from headway.server.services.run_history import history
+from headway.server.services.run_pages import encode_runs
 from headway.server.services.shaping import shaped
 from headway.server.services.transitions import Transitions
 from headway.store.protocols import Filters, FlowRuns, Logs, Row, RunTimes
@@ -96,6 +98,18 @@ class FlowRunService:
 
     async def page(self, filters: Filters, sort: str | None, limit: int, offset: int) -> list[FlowRun]:
         return [self._wire(row) for row in await self._store.page(filters, sort=sort, limit=limit, offset=offset)]
+
+    async def encoded_page(self, filters: Filters, sort: str | None, limit: int, offset: int) -> msgspec.Raw:
+        """A JSON array of `FlowRun`s, encoded already."""
+        shape = partial(encode_runs, now=self._clock.now())
+        return await self._store.raw_page(shape, filters, sort=sort, limit=limit, offset=offset)
+
+    async def encoded_page_and_count(
+        self, filters: Filters, sort: str | None, limit: int, offset: int
+    ) -> tuple[msgspec.Raw, int]:
+        """The same, and how many there are in all."""
+        shape = partial(encode_runs, now=self._clock.now())
+        return await self._store.raw_page_and_count(shape, filters, sort=sort, limit=limit, offset=offset)
 
     async def count(self, filters: Filters) -> int:
         return await self._store.count(filters)

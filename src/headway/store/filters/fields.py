@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, exists, func, select
+from sqlalchemy import ColumnElement, Table, exists, select
 
 from headway.store.filters.operators import Field, Kind
 from headway.store.tables import (
     deployment,
     flow,
     flow_run,
+    flow_run_tally,
+    live_run,
     log,
+    started,
     task_run,
     work_pool,
     work_queue,
     worker,
 )
 
-__all__ = ["EDGES", "FIELDS", "REACH", "SCOPES", "SORTS", "Reach"]
+__all__ = ["EDGES", "FIELDS", "LINKS", "REACH", "SCOPES", "SORTS", "Reach"]
 
 SCOPES: Mapping[str, Table] = {
     "flows": flow,
@@ -64,9 +67,18 @@ _parent_flow_run_id = (
     .correlate(flow_run)
     .scalar_subquery()
 )
+_flow_of_live = (
+    select(flow_run.c.flow_id).where(flow_run.c.id == live_run.c.flow_run_id).correlate(live_run).scalar_subquery()
+)
 _flow_name = select(_named.c.name).where(_named.c.id == deployment.c.flow_id).correlate(deployment).scalar_subquery()
 
 Fields = Mapping[str, "Field | Fields"]
+
+
+def _counted(table: Table) -> Fields:
+    state = {"type": value(table.c.state_type, of=table), "name": value(table.c.state_name, of=table)}
+    return {**plain(table, "deployment_id"), "state": state}
+
 
 FIELDS: Mapping[Table, Fields] = {
     flow: {
@@ -86,6 +98,9 @@ FIELDS: Mapping[Table, Fields] = {
         "parent_flow_run_id": value(_parent_flow_run_id, of=flow_run),
         "created_by": Field(flow_run, (flow_run.c.created_by,), Kind.CREATOR),
     },
+    # The tables that counts of flow runs are read from know these of their fields (store/run_counts.py).
+    flow_run_tally: _counted(flow_run_tally),
+    live_run: _counted(live_run),
     task_run: {
         **plain(task_run, "id", "name", "start_time", "end_time", "expected_start_time", "flow_run_id"),
         "tags": tags(task_run),
@@ -110,15 +125,28 @@ FIELDS: Mapping[Table, Fields] = {
 }
 
 
+LINKS: Mapping[tuple[Table, Table], ColumnElement[Any]] = {
+    (deployment, flow): deployment.c.flow_id,
+    (deployment, work_queue): deployment.c.work_queue_id,
+    (deployment, work_pool): deployment.c.work_pool_id,
+    (flow_run, flow): flow_run.c.flow_id,
+    (flow_run, deployment): flow_run.c.deployment_id,
+    (flow_run, work_queue): flow_run.c.work_queue_id,
+    (flow_run, work_pool): flow_run.c.work_pool_id,
+    (flow_run_tally, flow): flow_run_tally.c.flow_id,
+    (flow_run_tally, deployment): flow_run_tally.c.deployment_id,
+    (flow_run_tally, work_queue): flow_run_tally.c.work_queue_id,
+    (flow_run_tally, work_pool): flow_run_tally.c.work_pool_id,
+    (live_run, flow): _flow_of_live,
+    (live_run, deployment): live_run.c.deployment_id,
+    (live_run, work_queue): live_run.c.work_queue_id,
+    (live_run, work_pool): live_run.c.work_pool_id,
+    (task_run, flow_run): task_run.c.flow_run_id,
+}
+"""How tables hang together: (many, one) → what of the many names the id of the one."""
+
 EDGES: Mapping[frozenset[Table], ColumnElement[bool]] = {
-    frozenset({flow, deployment}): deployment.c.flow_id == flow.c.id,
-    frozenset({flow, flow_run}): flow_run.c.flow_id == flow.c.id,
-    frozenset({flow_run, task_run}): task_run.c.flow_run_id == flow_run.c.id,
-    frozenset({flow_run, deployment}): flow_run.c.deployment_id == deployment.c.id,
-    frozenset({flow_run, work_queue}): flow_run.c.work_queue_id == work_queue.c.id,
-    frozenset({flow_run, work_pool}): flow_run.c.work_pool_id == work_pool.c.id,
-    frozenset({deployment, work_queue}): deployment.c.work_queue_id == work_queue.c.id,
-    frozenset({deployment, work_pool}): deployment.c.work_pool_id == work_pool.c.id,
+    frozenset(pair): column == pair[1].c.id for pair, column in LINKS.items()
 }
 """How two tables are joined."""
 
@@ -127,6 +155,8 @@ Reach = Mapping[Table, "Reach"]
 REACH: Mapping[Table, Reach] = {
     flow: {deployment: {work_pool: {}, work_queue: {}}, flow_run: {task_run: {}}},
     flow_run: {flow: {}, deployment: {}, work_pool: {}, work_queue: {}, task_run: {}},
+    flow_run_tally: {flow: {}, deployment: {}, work_pool: {}, work_queue: {}},
+    live_run: {flow: {}, deployment: {}, work_pool: {}, work_queue: {}},
     task_run: {flow_run: {flow: {}, deployment: {}, work_pool: {}, work_queue: {}}},
     deployment: {flow: {}, flow_run: {task_run: {}}, work_pool: {}, work_queue: {}},
 }
@@ -134,8 +164,6 @@ REACH: Mapping[Table, Reach] = {
 
 So a flow passes {flow_runs, task_runs} if *one* run of it passes both, as in the reference.
 """
-
-_started = func.coalesce(flow_run.c.start_time, flow_run.c.expected_start_time)
 
 
 def _by_name_and_age(table: Table) -> dict[str, tuple[ColumnElement[Any], ...]]:
@@ -151,11 +179,11 @@ def _by_time(table: Table) -> dict[str, tuple[ColumnElement[Any], ...]]:
     return {
         "ID_DESC": (table.c.id.desc(),),
         "EXPECTED_START_TIME_ASC": (table.c.expected_start_time.asc(), table.c.id),
-        "EXPECTED_START_TIME_DESC": (table.c.expected_start_time.desc(), table.c.id),
+        "EXPECTED_START_TIME_DESC": (table.c.expected_start_time.desc(), table.c.id.desc()),
         "NAME_ASC": (table.c.name.asc(), table.c.id),
-        "NAME_DESC": (table.c.name.desc(), table.c.id),
+        "NAME_DESC": (table.c.name.desc(), table.c.id.desc()),
         "NEXT_SCHEDULED_START_TIME_ASC": (table.c.next_scheduled_start_time.asc().nulls_last(), table.c.id),
-        "END_TIME_DESC": (table.c.end_time.desc().nulls_last(), table.c.id),
+        "END_TIME_DESC": (table.c.end_time.desc().nulls_last(), table.c.id.desc()),
     }
 
 
@@ -164,8 +192,8 @@ SORTS: Mapping[Table, Mapping[str, tuple[ColumnElement[Any], ...]]] = {
     deployment: _by_name_and_age(deployment),
     flow_run: {
         **_by_time(flow_run),
-        "START_TIME_ASC": (_started.asc(), flow_run.c.id),
-        "START_TIME_DESC": (_started.desc(), flow_run.c.id),
+        "START_TIME_ASC": (started.asc(), flow_run.c.id),
+        "START_TIME_DESC": (started.desc(), flow_run.c.id.desc()),
     },
     task_run: _by_time(task_run),
     work_pool: {"NAME_ASC": (work_pool.c.name, work_pool.c.id)},

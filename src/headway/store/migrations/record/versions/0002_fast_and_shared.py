@@ -3,20 +3,78 @@
 import sqlalchemy as sa
 from alembic import op
 
+from headway.store.tally import tally_ddl
+
+COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 revision = "0002"
 down_revision = "0001"
 
 # Tables whose rows come and go or change all the time: vacuumed after so many dead rows however large they are,
 # and without pauses, because they are small or their dead rows are many.
-CHURNING = {"live_run": 1000, "slot": 1000, "attempt": 5000, "worker": 200, "work_queue": 200, "server_beat": 200}
+CHURNING = {
+    "live_run": 1000,
+    "flow_run_tally": 5000,
+    "slot": 1000,
+    "attempt": 5000,
+    "worker": 200,
+    "work_queue": 200,
+    "server_beat": 200,
+}
 # Tables that grow for ever: vacuumed after a small share of them has changed, not a fifth of years.
 GROWING = ("flow_run", "flow_run_state", "task_run", "task_run_state")
 
 
 def upgrade() -> None:
+    _index_claims()
     dialect = op.get_bind().dialect.name
+    _index_pages(dialect)
+    _tally_runs(dialect)
     if dialect == "postgresql":
         _tune_postgresql()
+
+
+def _index_claims() -> None:
+    """What claims, renewals and the reaper look at, by itself."""
+    op.drop_index("ix_attempt_pool_live", "attempt")
+    _partial("ix_attempt_pool_heard", "attempt", ["work_pool_id", "worker_renewed"], "ended IS NULL")
+    _partial("ix_attempt_worker_live", "attempt", ["worker_id"], "ended IS NULL")
+    _partial("ix_live_run_heads", "live_run", ["work_queue_id", "deployment_id", "due"], "claimable")
+    _partial("ix_deployment_collides", "deployment", ["work_pool_id"], "concurrency_options IS NOT NULL")
+
+
+def _index_pages(dialect: str) -> None:
+    """Runs in the order in which people look at them, all of them and those of one deployment."""
+    started = sa.text("coalesce(start_time, expected_start_time)")
+    # differs because PostgreSQL refuses entries of more than 2,700 bytes, and tags may be longer.
+    more = ["state_type", "tags"] if dialect == "sqlite" else []
+    op.drop_index("ix_flow_run_started", "flow_run")
+    op.drop_index("ix_flow_run_deployment_id", "flow_run")
+    op.create_index("ix_flow_run_started", "flow_run", [started, "id"])
+    op.create_index("ix_flow_run_deployment_started", "flow_run", ["deployment_id", started, "id", *more])
+    op.create_index("ix_flow_run_deployment_due", "flow_run", ["deployment_id", "expected_start_time", "id", *more])
+
+
+def _tally_runs(dialect: str) -> None:
+    """Counts of what has ended, kept by triggers (store/tally.py)."""
+    op.create_table(
+        "flow_run_tally",
+        sa.Column("seq", COUNTER, autoincrement=True, nullable=False),
+        sa.Column("flow_id", sa.Uuid(), nullable=False),
+        sa.Column("deployment_id", sa.Uuid(), nullable=True),
+        sa.Column("work_pool_id", sa.Uuid(), nullable=True),
+        sa.Column("work_queue_id", sa.Uuid(), nullable=True),
+        sa.Column("state_type", sa.String(), nullable=True),
+        sa.Column("state_name", sa.String(), nullable=True),
+        sa.Column("runs", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_flow_run_tally")),
+    )
+    for statement in tally_ddl(dialect):
+        op.execute(statement)
+
+
+def _partial(name: str, table: str, columns: list[str], where: str) -> None:
+    op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def _tune_postgresql() -> None:

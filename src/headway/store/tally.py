@@ -1,0 +1,98 @@
+"""How many runs have ended, kept by the database itself, so that counting a million runs reads a few rows.
+
+Triggers on `flow_run` append to `flow_run_tally` in the transaction that changes a run: +1 for the key a run has
+then, -1 for the one it had. Nothing is updated in place, so writers never wait for each other here; `fold` adds
+rows of the same key up. What is true at any moment is the sum. Runs that have not ended are rows of `live_run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from headway.store.tables import flow_run_tally
+
+__all__ = ["fold", "tally_ddl"]
+
+_KEY = ("flow_id", "deployment_id", "work_pool_id", "work_queue_id", "state_type", "state_name")
+_LIVE = "('SCHEDULED','PENDING','RUNNING','PAUSED','CANCELLING')"
+_PAGE = 5_000
+_WORTH_IT = 2_000
+
+
+def tally_ddl(dialect: str) -> Iterator[str]:
+    """The triggers, and what is there already, added up."""
+    yield from _postgresql() if dialect == "postgresql" else _sqlite()
+    names = ", ".join(_KEY)
+    yield (
+        f"INSERT INTO flow_run_tally ({names}, runs) SELECT {names}, count(*) FROM flow_run "
+        f"WHERE {_ended('flow_run')} GROUP BY {names}"
+    )
+
+
+def _ended(run: str) -> str:
+    return f"({run}.state_type IS NULL OR {run}.state_type NOT IN {_LIVE})"
+
+
+def _append(run: str, runs: int) -> str:
+    values = ", ".join(f"{run}.{name}" for name in _KEY)
+    return f"INSERT INTO flow_run_tally ({', '.join(_KEY)}, runs) SELECT {values}, {runs} WHERE {_ended(run)}"
+
+
+def _moved(differs: str) -> str:
+    changed = " OR ".join(f"NEW.{name} {differs} OLD.{name}" for name in _KEY)
+    return f"({_ended('NEW')} OR {_ended('OLD')}) AND ({changed})"
+
+
+def _sqlite() -> Iterator[str]:
+    new, old = _append("NEW", 1), _append("OLD", -1)
+    yield f"CREATE TRIGGER flow_run_tally_added AFTER INSERT ON flow_run WHEN {_ended('NEW')} BEGIN {new}; END"
+    yield f"CREATE TRIGGER flow_run_tally_removed AFTER DELETE ON flow_run WHEN {_ended('OLD')} BEGIN {old}; END"
+    yield (
+        f"CREATE TRIGGER flow_run_tally_moved AFTER UPDATE OF {', '.join(_KEY)} ON flow_run "
+        f"WHEN {_moved('IS NOT')} BEGIN {old}; {new}; END"
+    )
+
+
+def _postgresql() -> Iterator[str]:
+    # differs because a trigger's body is a function here.
+    new, old = _append("NEW", 1), _append("OLD", -1)
+    bodies = {"added": f"{new};", "removed": f"{old};", "moved": f"{old}; {new};"}
+    whens = {
+        "added": ("INSERT", _ended("NEW")),
+        "removed": ("DELETE", _ended("OLD")),
+        "moved": (f"UPDATE OF {', '.join(_KEY)}", _moved("IS DISTINCT FROM")),
+    }
+    for name, body in bodies.items():
+        event, condition = whens[name]
+        yield (
+            f"CREATE FUNCTION flow_run_tally_{name}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN {body} RETURN NULL; END $$"
+        )
+        yield (
+            f"CREATE TRIGGER flow_run_tally_{name} AFTER {event} ON flow_run FOR EACH ROW "
+            f"WHEN ({condition}) EXECUTE FUNCTION flow_run_tally_{name}()"
+        )
+
+
+def fold(connection: Connection) -> bool:
+    """Add up a page of the oldest rows, if there are many more rows than keys; whether another page is worth it.
+
+    Safe beside others that fold: a row is deleted once, and only who deletes it adds it up.
+    """
+    rows = connection.execute(select(func.count()).select_from(flow_run_tally)).scalar_one()
+    if rows <= _WORTH_IT:
+        return False
+    keys = [flow_run_tally.c[name] for name in _KEY]
+    distinct = connection.execute(select(func.count()).select_from(select(*keys).distinct().subquery())).scalar_one()
+    if rows <= 2 * distinct + _WORTH_IT:
+        return False
+    page = select(flow_run_tally.c.seq).order_by(flow_run_tally.c.seq).limit(max(_PAGE, 2 * distinct))
+    gone = delete(flow_run_tally).where(flow_run_tally.c.seq.in_(page)).returning(*keys, flow_run_tally.c.runs)
+    sums: dict[tuple[object, ...], int] = {}
+    for *key, runs in connection.execute(gone):
+        sums[tuple(key)] = sums.get(tuple(key), 0) + runs
+    if kept := [dict(zip(_KEY, key, strict=True), runs=runs) for key, runs in sums.items() if runs]:
+        connection.execute(insert(flow_run_tally), kept)
+    return True
