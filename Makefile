@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-.PHONY: help demo test check contract docs lock clean
+.PHONY: help demo test test-live check contract chaos docs lock clean
 help:
 	@echo "make demo      run the autoloader example on real data: server, workers, a crash and its recovery"
 	@echo "make test      lint, types, layers and every test"
+	@echo "make test-live what needs root or the reference: full disk, cut network, stock workers, the live contract"
+	@echo "make chaos     kill everything under load on both databases, and prove that nothing was lost"
 	@echo "make contract  call every route on a live reference server too, and compare"
 	@echo "make check     lint, types and layers only"
 	@echo "make docs      write the reference pages again"
@@ -42,6 +44,12 @@ check: $(VENV)/.test
 
 contract: $(VENV)/.test
 	$(BIN)/python -m pytest -q tests/contract --live
+
+test-live: $(VENV)/.test
+	$(BIN)/python -m pytest -q --live tests/contract tests/e2e/test_chaos.py tests/e2e/test_shared_pool.py
+
+chaos: $(VENV)/.test
+	$(BIN)/python -m chaos $(CHAOS_ARGS)
 
 docs: $(VENV)/.test
 	$(BIN)/python docs/generate.py

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,7 +52,8 @@ class Island:
     def __init__(self, site: Site) -> None:
         folder = site.folder / "island"
         folder.mkdir()
-        socket = str(folder / "relay")
+        self._sockets = tempfile.TemporaryDirectory(prefix="headway-")  # the path of a socket must be short
+        socket = str(Path(self._sockets.name) / "relay")
         _, _, after = site.url.partition("//")
         self._outer, _ = relay(socket, [after.partition("/")[0]], folder / "outer.log")
         script = 'ip link set lo up && exec "$@"'
@@ -70,3 +72,4 @@ class Island:
         child: Child
         for child in (self._keeper, self._outer):
             child.stop()
+        self._sockets.cleanup()

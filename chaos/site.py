@@ -243,7 +243,7 @@ class Site:
 
     def worker_env(self, home: Path, url: str, tag: str) -> dict[str, str]:
         env = self._env(home, api_url=url, **self.plan.worker_settings())
-        return {**env, MARKER: self.marker, "CHAOS_WORKER": tag, "PYTHONPATH": str(HERE.parent)}
+        return {**env, MARKER: self.marker, "CHAOS_WORKER": tag}
 
 
 def relay(listen: str, targets: Sequence[str], log: Path, prefix: Sequence[str] = ()) -> tuple[Child, str]:
@@ -251,7 +251,7 @@ def relay(listen: str, targets: Sequence[str], log: Path, prefix: Sequence[str] 
     arguments = [sys.executable, "-m", "chaos.relay", "--listen", listen]
     for target in targets:
         arguments += ["--to", target]
-    env = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])}
     child = Child([*prefix, *arguments], env, log, stdout=subprocess.PIPE)
     said: IO[bytes] | None = child.process.stdout
     assert said is not None

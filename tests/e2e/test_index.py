@@ -15,7 +15,7 @@ BULLETS = {1: 3, 2: 13, 3: 8, 4: 7, 5: 10, 6: 5, 7: 3}
 """How many bullets each section of the issue has; sections 4, 5 and 7 are counted by sentence group (see INDEX.md).
 A bullet has a row per promise."""
 
-ROW = re.compile(r"^\| (?P<id>\d+\.\d+) \| (?P<what>[^|]+) \| (?P<tests>[^|]+) \|$")
+ROW = re.compile(r"^\| (?P<id>(issue 3: )?\d+\.\d+) \| (?P<what>[^|]+) \| (?P<tests>[^|]+) \|$")
 
 
 def rows() -> dict[str, list[str]]:
@@ -43,7 +43,7 @@ def functions_of(path: Path) -> frozenset[str]:
 
 def test_every_bullet_of_the_issue_has_at_least_one_test() -> None:
     expected = {f"{section}.{number}" for section, count in BULLETS.items() for number in range(1, count + 1)}
-    mapped = {bullet for bullet, tests in rows().items() if tests}
+    mapped = {bullet for bullet, tests in rows().items() if tests and not bullet.startswith("issue 3: ")}
     assert mapped == expected
 
 
