@@ -123,7 +123,9 @@ class Server:
         self.attempts = AttemptService(attempt_store, self.transitions, self.clock, settings.server)
         records = RunRecordStore(self.database)
         claim_store = ClaimStore(self.database)
-        self.claims = ClaimService(claim_store, records, self.transitions, self.clock, settings.server)
+        self.claims = ClaimService(
+            claim_store, records, self.transitions, self.clock, settings.server, self.wakes
+        )
         self._attempt_store = attempt_store
         self._loops = [loop for loop in self._all_loops() if getattr(settings.server.loops, loop.name)]
         self._pulses = PulseStore(self.database)
@@ -151,7 +153,7 @@ class Server:
     def _all_loops(self) -> Iterable[Loop]:
         ours = self.settings.server
         yield self.scheduler
-        yield Reaper(self._attempt_store, self.clock, ours)
+        yield Reaper(self._attempt_store, self.clock, ours, self.wakes)
         yield LateRuns(self._attempt_store, self.transitions, self.clock, ours)
         yield PauseExpiry(self._attempt_store, self.transitions, self.clock, ours)
         yield Cancellations(self._attempt_store, self.transitions, self.clock, ours)
