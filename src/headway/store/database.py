@@ -66,6 +66,7 @@ class Database:
 
     def _open(self) -> None:
         self._pid = os.getpid()
+        self._closed = False
         if self.is_sqlite:
             self._engine = self._reading = _sqlite_engine(self.url, self.synchronous, self._readers + 1)
         else:
@@ -98,9 +99,7 @@ class Database:
         SQLite shows one snapshot throughout; on PostgreSQL each statement sees what is committed when it begins,
         so what must fit together is asked for in one statement, or in a write.
         """
-        self._after_fork()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._read_pool, self._run, work, args, kwargs, False)
+        return await self._submit(False, work, args, kwargs)
 
     async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, *args)` on a writer thread, in one transaction; returns after the commit.
@@ -111,9 +110,14 @@ class Database:
             Unavailable: nobody can tell whether it was committed, or nothing happened; repeating is safe.
             Invalid: the database cannot keep a text.
         """
+        return await self._submit(True, work, args, kwargs)
+
+    async def _submit(self, writes: bool, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         self._after_fork()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._write_pool, self._run, work, args, kwargs, True)
+        if self._closed:
+            raise Unavailable("The server is being stopped.", _RETRY_AFTER)
+        pool = self._write_pool if writes else self._read_pool
+        return await asyncio.get_running_loop().run_in_executor(pool, self._run, work, args, kwargs, writes)
 
     def _run(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], writes: bool) -> T:
         tries = 0
@@ -151,6 +155,7 @@ class Database:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._closed = True
         self._write_pool.shutdown(wait=True)
         self._read_pool.shutdown(wait=True)
         self._engine.dispose()

@@ -94,7 +94,7 @@ class Notices:
             except self._errors() as error:
                 reason = error
             if not failures:
-                logger.warning("The connection that listens for work is gone, another one is opened: %s", reason)
+                logger.warning("The connection that listens for work is gone, another one is opened: %s", _line(reason))
             await asyncio.sleep(PATIENCE[min(failures, len(PATIENCE) - 1)])
             failures += 1
 
@@ -118,6 +118,10 @@ class Notices:
             return
         with contextlib.suppress(ValueError):  # of a version that writes them otherwise
             self._heard([UUID(pool) for pool in payload.split(",")])
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _notify(connection: Connection, payload: str) -> None:
