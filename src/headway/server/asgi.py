@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -43,10 +45,11 @@ class ApiApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _body(receive)
         refused = refuse_version(headers) or self._refuse_key(path, headers)
-        response = refused or await self._api.handle(
-            Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body)
-        )
-        await _send(send, response)
+        request = Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body)
+        if refused is None and path.endswith("/claim"):
+            await _while_there(self._api.handle(request), receive, send)
+            return
+        await _send(send, refused or await self._api.handle(request))
 
     def _refuse_key(self, path: str, headers: dict[str, str]) -> Response | None:
         if self._api_key is None or path.strip("/") in _OPEN_PATHS:
@@ -87,6 +90,18 @@ async def _body(receive: Receive) -> bytes:
         message = await receive()
         body += message.get("body", b"")
     return body
+
+
+async def _while_there(work: Coroutine[Any, Any, Response], receive: Receive, send: Send) -> None:
+    """Answer a request that may wait long; nobody waits for a client that has hung up."""
+    answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            await _send(send, answer.result())
+    finally:
+        answer.cancel()
+        gone.cancel()
 
 
 async def _send(send: Send, response: Response) -> None:

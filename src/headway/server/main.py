@@ -76,7 +76,7 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
         access_log=settings.access_log,
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
     )
-    runner = _Announcing(config, lambda: _announce(url, lock, announce))
+    runner = _Announcing(config, lambda: _announce(url, lock, announce), server.wakes.close)
     if settings.access_log:
         logging.getLogger("uvicorn.access").setLevel(logging.INFO)
     try:
@@ -94,14 +94,21 @@ def _announce(url: str, lock: ServerLock, announce: Callable[[str], None]) -> No
 class _Announcing(uvicorn.Server):
     """Says so once it answers, and ends like a program that was asked to stop, not one that was killed."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, announce: Callable[[], None], answer_who_waits: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._announce = announce
+        self._answer_who_waits = answer_who_waits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._answer_who_waits()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
