@@ -7,11 +7,14 @@ from uuid import UUID
 from headway.client.calls import Caller
 from headway.wire.workers import (
     AttemptReport,
+    AttemptReportOf,
     AttemptReportReply,
+    AttemptReportResult,
     ClaimReply,
     ClaimRequest,
     RenewReply,
     RenewRequest,
+    ReportRequest,
     Worker,
     WorkerHeartbeat,
     WorkerQuery,
@@ -51,3 +54,8 @@ class WorkerCalls(Caller):
     async def report_attempt(self, flow_run_id: UUID, attempt: int, report: AttemptReport) -> AttemptReportReply:
         path = f"/flow_runs/{flow_run_id}/attempts/{attempt}/report"
         return await self.call("POST", path, body=report, reply=AttemptReportReply)
+
+    async def report_attempts(self, pool: str, reports: list[AttemptReportOf]) -> list[AttemptReportResult]:
+        """Many reports in one request; each has its own answer."""
+        body = ReportRequest(reports=reports)
+        return await self.call("POST", f"/work_pools/{pool}/report", body=body, reply=list[AttemptReportResult])

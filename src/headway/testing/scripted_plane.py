@@ -17,7 +17,9 @@ from headway.wire.work_pools import WorkPool
 from headway.wire.workers import (
     Adoption,
     AttemptReport,
+    AttemptReportOf,
     AttemptReportReply,
+    AttemptReportResult,
     Claim,
     ClaimReply,
     ClaimRequest,
@@ -144,6 +146,11 @@ class ScriptedControlPlane:
         self._called()
         self.reports.append((flow_run_id, attempt, report))
         return AttemptReportReply(state=None)
+
+    async def report_attempts(self, pool: str, reports: list[AttemptReportOf]) -> list[AttemptReportResult]:
+        self._called()
+        self.reports += [(one.flow_run_id, one.attempt, one) for one in reports]
+        return [AttemptReportResult(flow_run_id=one.flow_run_id, attempt=one.attempt) for one in reports]
 
     async def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
         self._called()

@@ -22,6 +22,7 @@ from headway.wire.workers import AttemptEvent, AttemptRef, AttemptReport
 from headway.worker.control_plane import ControlPlane
 from headway.worker.delivery import until_accepted
 from headway.worker.memory import AttemptRecord, Memory
+from headway.worker.reporting import Reporter
 from headway.worker.shipping import LogShipper
 
 __all__ = ["Attempt", "Tools"]
@@ -39,12 +40,25 @@ class Tools:
     driver: Driver
     memory: Memory
     say: Callable[[str], None]
+    reporter: Reporter
 
 
 class Attempt:
-    """Made from a claim (`job` given) or from what is already somewhere (`job` None)."""
+    """Made from a claim (`job` given) or from what is already somewhere (`job` None).
 
-    def __init__(self, tools: Tools, record: AttemptRecord, job: Job | None = None) -> None:
+    `is_over` once its infrastructure has ended, though its report and output may still be on their way; `on_over` is
+    called then.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        record: AttemptRecord,
+        job: Job | None = None,
+        on_over: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.is_over = False
+        self._on_over = on_over
         self.record = record
         self._tools = tools
         self._job = job
@@ -168,8 +182,10 @@ class Attempt:
             outcome = await self._outcome(handle)
             if self._stopping is not None:  # everything of it is gone before anybody is told
                 await self._stopping
+            self.is_over = True
+            self._on_over()
+            started.cancel()  # if it is not on its way yet, the end says it too
             if self._ours:
-                await started
                 await self._report_end(outcome)
             await self._shipped(shipping)
             await driver.release(handle)
@@ -225,7 +241,4 @@ class Attempt:
             message=message,
             retryable=retryable,
         )
-        await until_accepted(
-            lambda: self._tools.plane.report_attempt(record.flow_run_id, record.attempt, report),
-            f"Report '{event}' of flow run '{record.name}'",
-        )
+        await self._tools.reporter.deliver(record.name, record.flow_run_id, record.attempt, report)

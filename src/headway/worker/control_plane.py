@@ -10,7 +10,9 @@ from headway.wire.logs import LogCreate
 from headway.wire.work_pools import WorkPool
 from headway.wire.workers import (
     AttemptReport,
+    AttemptReportOf,
     AttemptReportReply,
+    AttemptReportResult,
     ClaimReply,
     ClaimRequest,
     RenewReply,
@@ -42,6 +44,8 @@ class ControlPlane(Protocol):
     async def renew(self, pool: str, request: RenewRequest) -> RenewReply: ...
 
     async def report_attempt(self, flow_run_id: UUID, attempt: int, report: AttemptReport) -> AttemptReportReply: ...
+
+    async def report_attempts(self, pool: str, reports: list[AttemptReportOf]) -> list[AttemptReportResult]: ...
 
     async def read_flow_run(self, flow_run_id: UUID) -> FlowRun: ...
 

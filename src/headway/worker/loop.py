@@ -22,6 +22,7 @@ from headway.core.errors import HeadwayError, NotFound, StartFailed
 from headway.drivers.base import Handle
 from headway.wire.workers import (
     Adoption,
+    AttemptRef,
     Claim,
     ClaimReply,
     ClaimRequest,
@@ -40,6 +41,8 @@ from headway.worker.sweeping import Sweeper
 __all__ = ["Pace", "Worker"]
 
 MOST_PER_CLAIM = 50
+LONGEST_WAIT = 25.0
+"""Below the 30 s that the server allows, and that proxies give a request that is silent."""
 RENEW_SHARE = 4
 """A lease is renewed four times in its life."""
 Key = tuple[UUID, int]
@@ -49,13 +52,28 @@ logger = logging.getLogger("headway.worker")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often, in seconds."""
+    """How often, in seconds. `wait`: how long a claim waits for work at the server; `poll`: how long the worker
+    rests before it asks again where the server did not wait."""
 
+    wait: float = LONGEST_WAIT
     poll: float = 1.0
     heartbeat: float = 10.0
     renew: float = 5.0
     stop_grace: float = 5.0
     sweep: float = 10.0
+
+
+class _Outdated(Exception):
+    """A waiting claim no longer asks for what the worker needs."""
+
+
+def _without_more(request: ClaimRequest) -> ClaimRequest | None:
+    """How to ask after a claim was broken off: for what it may have got already, and nothing else."""
+    if not request.limit:
+        return None
+    return ClaimRequest(
+        claim_id=request.claim_id, worker_id=request.worker_id, work_queue_names=request.work_queue_names, limit=0
+    )
 
 
 class Worker:
@@ -72,6 +90,7 @@ class Worker:
         self._renew_seconds = pace.renew
         self._attempts: dict[Key, Attempt] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._adopting: dict[Key, asyncio.Task[None]] = {}
         self._draining = False
         self._reachable = True
         self._wake = asyncio.Event()
@@ -99,9 +118,11 @@ class Worker:
         try:
             await self._claiming(once)
         finally:
-            for task in [*beside, *self._tasks.values()]:
+            tasks = [*beside, *self._adopting.values(), *self._tasks.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*beside, *self._tasks.values(), return_exceptions=True)
+            self._tools.reporter.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def drain(self) -> None:
         """Take no new work; `run` ends when what is running has ended."""
@@ -118,28 +139,59 @@ class Worker:
 
     async def _claiming(self, once: bool) -> None:
         request: ClaimRequest | None = None
-        while not (self._draining and not self._attempts):
+        while not (self._draining and not self._attempts and not self._adopting):
             self._wake.clear()
-            request = request or self._next_claim()
-            reply = await self._ask(partial(self._tools.plane.claim, self._pool, request))
+            request = request or self._next_claim(0.0 if once else self._pace.wait)
+            began = asyncio.get_running_loop().time()
+            try:
+                reply = await self._claim(request)
+            except _Outdated:
+                request = _without_more(request)
+                continue
             if reply is not None:
-                asked, request = request.limit, None  # until answered, the same claim id asks for the same runs
+                request = None  # until answered, the same claim id asks for the same runs
                 self._take(reply)
                 if once:
                     self.drain()
-                if asked and len(reply.claims) == asked and not self._draining:
+                lasted = asyncio.get_running_loop().time() - began
+                if not self._draining and (reply.claims or lasted >= self._pace.poll):
                     continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._pace.poll)
 
-    def _next_claim(self) -> ClaimRequest:
-        limit = self._registration.limit
-        free = MOST_PER_CLAIM if limit is None else max(limit - len(self._attempts), 0)
+    async def _claim(self, request: ClaimRequest) -> ClaimReply | None:
+        """One claim; raises _Outdated when what it asks for has changed while it waits for work."""
+        asking = asyncio.ensure_future(self._ask(partial(self._tools.plane.claim, self._pool, request)))
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            while not asking.done():
+                await asyncio.wait({asking, waking}, return_when=asyncio.FIRST_COMPLETED)
+                if asking.done():
+                    break
+                if request.wait_seconds and self._asks_otherwise(request):
+                    raise _Outdated
+                self._wake.clear()
+                waking = asyncio.ensure_future(self._wake.wait())
+            return asking.result()
+        finally:
+            waking.cancel()
+            asking.cancel()
+
+    def _asks_otherwise(self, request: ClaimRequest) -> bool:
+        return self._draining or (request.limit == 0 and self._free() > 0)
+
+    def _free(self) -> int:
+        """How many more runs there is room for."""
+        limit, held = self._registration.limit, sum(not attempt.is_over for attempt in self._attempts.values())
+        return MOST_PER_CLAIM if limit is None else min(max(limit - held, 0), MOST_PER_CLAIM)
+
+    def _next_claim(self, wait: float) -> ClaimRequest:
         return ClaimRequest(
             claim_id=uuid4(),
             worker_id=self._worker_id,
             work_queue_names=self._registration.work_queues,
-            limit=0 if self._draining else min(free, MOST_PER_CLAIM),
+            limit=0 if self._draining else self._free(),
+            wait_seconds=wait,
         )
 
     def _take(self, reply: ClaimReply) -> None:
@@ -168,7 +220,7 @@ class Worker:
             return
         record.grace_seconds = job.configuration.grace_seconds
         record.echo = bool(getattr(job.configuration, "stream_output", False))
-        self._hold(Attempt(self._tools, record, job))
+        self._hold(Attempt(self._tools, record, job, self._wake.set))
 
     def _hold(self, attempt: Attempt, work: Awaitable[None] | None = None) -> None:
         """Keep an attempt until its work is done."""
@@ -198,9 +250,19 @@ class Worker:
         key = (offer.flow_run_id, offer.attempt)
         if key in self._attempts:
             self._attempts[key].record.token = offer.token
+        elif key not in self._adopting and offer.handle and self._tools.driver.reaches(Handle.from_json(offer.handle)):
+            task = asyncio.create_task(self._take_over(offer))
+            self._adopting[key] = task
+            task.add_done_callback(lambda _: self._adopting.pop(key, None))
+
+    async def _take_over(self, offer: Adoption) -> None:
+        """The first to renew has it; whoever comes later finds it lost."""
+        ref = AttemptRef(flow_run_id=offer.flow_run_id, attempt=offer.attempt, token=offer.token)
+        request = RenewRequest(worker_id=self._worker_id, attempts=[ref])
+        reply = await self._try(partial(self._tools.plane.renew, self._pool, request), "Adoption")
+        if reply is None or reply.lost:
             return
-        if not offer.handle or not self._tools.driver.reaches(Handle.from_json(offer.handle)):
-            return
+        key = (offer.flow_run_id, offer.attempt)
         logger.info("Adopting flow run %s (attempt %d) of worker '%s'", *key, offer.worker_name)
         record = self._tools.memory.inherit(offer.worker_name, *key) or AttemptRecord(
             flow_run_id=offer.flow_run_id,
@@ -213,10 +275,11 @@ class Worker:
             offsets={},
         )
         record.token, record.handle = offer.token, offer.handle
-        attempt = Attempt(self._tools, record)
+        attempt = Attempt(self._tools, record, None, self._wake.set)
         self._hold(attempt)
         if offer.cancelling:
             attempt.stop(self._pace.stop_grace, "it was cancelled while its worker was away")
+        self._obey(reply.stop, ())
 
     # -- beside the claims
 

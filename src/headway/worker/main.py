@@ -29,13 +29,14 @@ from headway.wire.workers import WorkerRegister
 from headway.worker.attempt import Tools
 from headway.worker.delivery import LONGEST_PAUSE, is_transient
 from headway.worker.jobs import RunEnvironment
-from headway.worker.loop import Pace, Worker
+from headway.worker.loop import LONGEST_WAIT, Pace, Worker
 from headway.worker.memory import Memory
+from headway.worker.reporting import Reporter
 
 __all__ = ["WorkerOptions", "run_worker"]
 
 DEFAULT_URL = "http://127.0.0.1:4200/api"
-REQUEST_SECONDS = 30.0
+REQUEST_SECONDS = 30.0 + LONGEST_WAIT
 logger = logging.getLogger("headway.worker")
 Say = Callable[[str], None]
 
@@ -151,7 +152,7 @@ class Program:
                 assert driver is not None, "the server refuses a type that is not the pool's"
                 await driver.prepare()
                 worker = Worker(
-                    Tools(client, driver, memory, self._say),
+                    Tools(client, driver, memory, self._say, Reporter(client, pool.name)),
                     pool.name,
                     registration,
                     RunEnvironment(client.url, self._options.api_key or self._settings.api_key),

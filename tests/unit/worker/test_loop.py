@@ -20,6 +20,7 @@ from headway.worker.attempt import Tools
 from headway.worker.jobs import RunEnvironment
 from headway.worker.loop import Pace, Worker
 from headway.worker.memory import AttemptRecord, Memory
+from headway.worker.reporting import Reporter
 
 PACE = Pace(poll=0.01, heartbeat=0.05, renew=0.02, stop_grace=0.0)
 
@@ -41,7 +42,7 @@ class Yard:
         registration = WorkerRegister(
             type="fake", name=name, work_queues=list(queues), limit=limit, worker_id=memory.worker_id
         )
-        tools = Tools(self.plane, driver, memory, self.said.append)
+        tools = Tools(self.plane, driver, memory, self.said.append, Reporter(self.plane, "p"))
         return Worker(tools, "p", registration, RunEnvironment("http://api", "key"), PACE)
 
     def running(self) -> int:
