@@ -46,21 +46,63 @@ class Content:
         return f"{self.history}-{self.waiting}-{self.behind_full}"
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One run to write, of the deployment `place` (a number, or None for the full one)."""
+
+    place: int | None
+    due: datetime
+    tags: list[str]
+    outcome: tuple[str, str] | None
+    """State type and name it ended with; None: it waits."""
+
+
+def plan(content: Content) -> Iterator[Planned]:
+    """The same runs for every system: oldest first, one every 20 seconds until an hour ago."""
+    chance = random.Random(content.history)
+    now = datetime.now(UTC)
+    for back in range(content.history, 0, -1):
+        tags = [tag for tag in TAGS if chance.random() < 0.1]
+        due = now - timedelta(seconds=3600 + 20 * back)
+        yield Planned(chance.randrange(DEPLOYMENTS), due, tags, chance.choice(OUTCOMES))
+    for _ in range(content.behind_full):
+        yield Planned(None, now - timedelta(seconds=100), [], None)
+    for _ in range(content.waiting):
+        yield Planned(chance.randrange(DEPLOYMENTS), now - timedelta(seconds=50), [], None)
+
+
+def steps(run: Planned) -> list[tuple[str, str, datetime]]:
+    """The states it entered: type, name, when."""
+    scheduled = ("SCHEDULED", "Scheduled", run.due)
+    if run.outcome is None:
+        return [scheduled]
+    begun = run.due + timedelta(seconds=1)
+    return [
+        scheduled,
+        ("PENDING", "Pending", run.due + timedelta(seconds=0.5)),
+        ("RUNNING", "Running", begun),
+        (*run.outcome, begun + timedelta(seconds=RUN_SECONDS)),
+    ]
+
+
 def provide(target: Target, content: Content) -> None:
     """Make a stopped target's database one with that content."""
-    name = f"{content.name}-{_digest()}"
+    name = f"{content.name}-{_digest(target)}"
     if not target.restore(name):
+        target.clear()
         _make(target, content)
         target.keep(name)
         target.restore(name)
 
 
-def _digest() -> str:
+def _digest(target: Target) -> str:
+    """Of the schema and of what is written into it."""
     dialect = sqlite.dialect()
     ddl = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     for table in metadata.sorted_tables:
         ddl += sorted(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
-    return hashlib.sha256("".join([*ddl, Path(__file__).read_text()]).encode()).hexdigest()[:12]
+    said = [*(ddl if target.name == "headway" else []), target.flavour, Path(__file__).read_text()]
+    return hashlib.sha256("".join(said).encode()).hexdigest()[:12]
 
 
 def _make(target: Target, content: Content) -> None:
@@ -69,27 +111,16 @@ def _make(target: Target, content: Content) -> None:
         deployed(target, f"deploy-{number}", flow_name=f"flow-{number % 5}")
     deployed(target, FULL, flow_name="flow-0", concurrency_limit=1)
     target.stop()
-    target.fill(lambda connection: _write(connection, content))
+    target.fill(content)
 
 
-def _write(connection: Connection, content: Content) -> None:
-    found = {row["name"]: dict(row) for row in connection.execute(select(deployment)).mappings()}
-    full = found.pop(FULL)
-    chance = random.Random(content.history)
-    now = datetime.now(UTC)
-    places = [row for _, row in sorted(found.items())]
-
-    def place() -> dict[str, Any]:
-        return places[chance.randrange(len(places))]
-
-    groups = itertools.chain(
-        (_ended(place(), now - timedelta(seconds=3600 + 20 * back), chance) for back in range(content.history, 0, -1)),
-        (_waiting(full, now - timedelta(seconds=100)) for _ in range(content.behind_full)),
-        (_waiting(place(), now - timedelta(seconds=50)) for _ in range(content.waiting)),
-    )
-    while rows := list(itertools.islice(groups, CHUNK)):
+def write(connection: Connection, content: Content) -> None:
+    """Write the runs into Headway's tables, which have the deployments already."""
+    places = {row["name"]: dict(row) for row in connection.execute(select(deployment)).mappings()}
+    runs = plan(content)
+    while groups := [_rows(run, places) for run in itertools.islice(runs, CHUNK)]:
         for table in (flow_run, flow_run_state, live_run):
-            _insert(connection, table, [row for group in rows for row in group.get(table.name, [])])
+            _insert(connection, table, [row for group in groups for row in group[table.name]])
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -122,80 +153,43 @@ def _code(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
     return lambda value: fallback if value is None else process(value)
 
 
-Group = dict[str, list[dict[str, Any]]]
-"""Rows of one run, by table."""
-
-
-def _run(place: dict[str, Any], due: datetime, tags: list[str]) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "created": due,
-        "updated": due,
-        "name": f"run-{due.timestamp():.0f}",
-        "flow_id": place["flow_id"],
-        "deployment_id": place["id"],
-        "work_pool_id": place["work_pool_id"],
-        "work_queue_id": place["work_queue_id"],
-        "work_queue_name": place["work_queue_name"],
-        "parameters": {"day": due.date().isoformat()},
-        "tags": tags,
-        "expected_start_time": due,
-        "empirical_policy": {},
-    }
-
-
-def _states(run: dict[str, Any], entered: Iterator[tuple[str, str, datetime]]) -> list[dict[str, Any]]:
-    """The run's states; the last one becomes its current one."""
-    rows = [
-        {"id": new_id(), "flow_run_id": run["id"], "type": kind, "name": name, "timestamp": at, "state_details": {}}
+def _rows(planned: Planned, places: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """One run's rows, by table."""
+    place = places[FULL if planned.place is None else f"deploy-{planned.place}"]
+    run_id, entered = new_id(), steps(planned)
+    states = [
+        {"id": new_id(), "flow_run_id": run_id, "type": kind, "name": name, "timestamp": at, "state_details": {}}
         for kind, name, at in entered
     ]
-    last = rows[-1]
-    run |= {
-        "state_id": last["id"],
-        "state_type": last["type"],
-        "state_name": last["name"],
-        "state_timestamp": last["timestamp"],
+    kind, name, since = entered[-1]
+    where = {column: place[column] for column in ("work_pool_id", "work_queue_id")} | {"deployment_id": place["id"]}
+    run = {
+        **where,
+        "id": run_id,
+        "created": planned.due,
+        "updated": planned.due,
+        "name": f"run-{planned.due.timestamp():.0f}",
+        "flow_id": place["flow_id"],
+        "work_queue_name": place["work_queue_name"],
+        "parameters": {"day": planned.due.date().isoformat()},
+        "tags": planned.tags,
+        "expected_start_time": planned.due,
+        "state_id": states[-1]["id"],
+        "state_type": kind,
+        "state_name": name,
+        "state_timestamp": since,
     }
-    return rows
-
-
-def _ended(place: dict[str, Any], due: datetime, chance: random.Random) -> Group:
-    tags = [tag for tag in TAGS if chance.random() < 0.1]
-    run = _run(place, due, tags)
-    begun, ended = due + timedelta(seconds=1), due + timedelta(seconds=1 + RUN_SECONDS)
-    final = chance.choice(OUTCOMES)
-    steps = (
-        ("SCHEDULED", "Scheduled", due),
-        ("PENDING", "Pending", due + timedelta(seconds=0.5)),
-        ("RUNNING", "Running", begun),
-        (*final, ended),
-    )
-    states = _states(run, iter(steps))
-    run |= {"start_time": begun, "end_time": ended, "total_run_time": RUN_SECONDS, "run_count": 1}
-    return {"flow_run": [run], "flow_run_state": states}
-
-
-def _waiting(place: dict[str, Any], due: datetime) -> Group:
-    run = _run(place, due, [])
-    states = _states(run, iter([("SCHEDULED", "Scheduled", due)]))
-    # The columns that an insert of many must name in every row.
-    run |= {
-        "next_scheduled_start_time": due,
-        "start_time": None,
-        "end_time": None,
-        "total_run_time": 0.0,
-        "run_count": 0,
-    }
+    if planned.outcome is not None:
+        ran = {"start_time": entered[2][2], "end_time": since, "total_run_time": RUN_SECONDS, "run_count": 1}
+        return {"flow_run": [run | ran], "flow_run_state": states, "live_run": []}
+    run["next_scheduled_start_time"] = planned.due
     live = {
-        "flow_run_id": run["id"],
-        "state_type": "SCHEDULED",
-        "state_name": "Scheduled",
-        "work_pool_id": place["work_pool_id"],
-        "work_queue_id": place["work_queue_id"],
-        "deployment_id": place["id"],
-        "due": due,
+        **where,
+        "flow_run_id": run_id,
+        "state_type": kind,
+        "state_name": name,
+        "due": planned.due,
         "claimable": True,
-        "state_since": due,
+        "state_since": planned.due,
     }
     return {"flow_run": [run], "flow_run_state": states, "live_run": [live]}

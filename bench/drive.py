@@ -44,9 +44,6 @@ class Loaded:
         """Server CPU per unit (or per `per`), in ms."""
         return 1000 * self.server_cpu / max(1, per or self.units)
 
-    def lag_samples(self) -> dict[str, float]:
-        return {f"lag_{name}": value for name, value in self.lag.items() if name in ("p99_ms", "max_ms")}
-
 
 def load(
     target: Target,

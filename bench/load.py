@@ -56,6 +56,8 @@ class Tally:
     units: int = 0
     requests: int = 0
     retries: int = 0
+    lost: int = 0
+    """Connections that the server closed."""
     latencies: list[float] = field(default_factory=list)
     unit_seconds: list[float] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
@@ -72,6 +74,8 @@ class Connection:
         self._start = start
         self._call = Call("GET", "/health")
         self._tries = 0
+        self._waiting = False
+        """For the end of a back-off."""
         self._sent = self._begun = 0.0
         self._connect()
 
@@ -118,6 +122,7 @@ class Connection:
             self.send()
 
     def send(self) -> None:
+        self._waiting = False
         method, path, body = self._call
         head = (
             f"{method} {self._client.base}{path} HTTP/1.1\r\n{self._client.headers}Content-Length: {len(body)}\r\n\r\n"
@@ -144,19 +149,29 @@ class Connection:
 
     def _answered(self, status: int, body: bytes, retry_after: float | None) -> None:
         if status in REFUSED and self._tries < TRIES:
-            pause = retry_after if retry_after is not None else FIRST_PAUSE * 2**self._tries
-            self._tries += 1
-            self._client.tally.retries += 1
-            self._client.later(min(pause, LONGEST_PAUSE), self.send)
+            self._repeat(retry_after if retry_after is not None else FIRST_PAUSE * 2**self._tries)
             return
         self._client.answered(time.perf_counter() - self._sent)
         self._advance(Reply(status, body))
 
     def _lost(self, error: OSError) -> None:
-        self._client.tally.error(f"connection lost: {type(error).__name__}")
+        """Servers may close a connection after a refusal: connect again, and repeat the call if one was under way."""
+        self._client.tally.lost += 1
         self._client.forget(self)
         self._connect()
-        self._client.later(FIRST_PAUSE, self.begin)
+        if self._waiting:
+            return
+        if self._tries < TRIES:
+            self._repeat(FIRST_PAUSE * 2**self._tries)
+        else:
+            self._client.tally.error(f"connection lost: {type(error).__name__}")
+            self._client.finished(self, None)
+
+    def _repeat(self, pause: float) -> None:
+        self._tries += 1
+        self._waiting = True
+        self._client.tally.retries += 1
+        self._client.later(min(pause, LONGEST_PAUSE), self.send)
 
 
 class LoadClient:
@@ -242,6 +257,7 @@ class LoadClient:
             "units": tally.units,
             "requests": tally.requests,
             "retries": tally.retries,
+            "lost": tally.lost,
             "errors": tally.errors,
             "client_cpu_seconds": time.process_time() - self._cpu,
             "latency_ms": spread(tally.latencies),

@@ -20,6 +20,7 @@ from headway.testing.postgres import Cluster
 KEPT = Path(tempfile.gettempdir()) / f"headway-bench-postgresql-{os.geteuid()}"
 """Where the unprivileged user that PostgreSQL runs as can walk to."""
 PREFIX = "kept_"
+PLACE = ("port", "listen_addresses", "unix_socket_directories", "log_timezone", "TimeZone", "lc_messages")
 
 
 class BenchCluster(Cluster):
@@ -73,11 +74,11 @@ class BenchCluster(Cluster):
         return {"database": "postgresql", **{name: str(self.execute(f"SHOW {name}")[0][0]) for name in names}}
 
     def changed(self) -> dict[str, str]:
-        """Settings that are not PostgreSQL's own defaults."""
+        """Settings that are not PostgreSQL's own defaults, but for where it is and what time zone that has."""
         rows = self.execute(
             "SELECT name, setting FROM pg_settings WHERE source NOT IN ('default', 'override') AND setting <> boot_val"
         )
-        return {str(name): str(value) for name, value in rows}
+        return {str(name): str(value) for name, value in rows if name not in PLACE}
 
     def version(self) -> str:
         return str(self.execute("SHOW server_version")[0][0])

@@ -19,6 +19,7 @@ from bench.report import Results, lay_out, table
 from bench.rows.base import Row, Scale
 from bench.targets.base import BenchError, Target
 from bench.targets.headway import HeadwayTarget
+from bench.targets.prefect import PrefectTarget
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -80,16 +81,28 @@ class Makers:
         self._cluster = stack.enter_context(BenchCluster()) if "postgresql" in plan.databases else None
 
     def all_labels(self) -> list[str]:
-        return [f"headway-{database}" for database in self._plan.databases]
+        names = ("headway", "prefect") if self._plan.peer else ("headway",)
+        return [f"{name}-{database}" for name in names for database in self._plan.databases]
 
     def labels(self, row: Row) -> list[str]:
-        return [f"headway-{database}" for database in self._plan.databases if database in row.databases]
+        """On what the row is measured, ours and the reference's alternating."""
+        return [
+            label
+            for database in self._plan.databases
+            for label in (f"headway-{database}", f"prefect-{database}")
+            if label in self.all_labels()
+            and database in (row.databases if label.startswith("headway") else row.peer_databases)
+        ]
 
     @contextlib.contextmanager
     def make(self, label: str) -> Iterator[Target]:
         home = Path(tempfile.mkdtemp(prefix="headway-bench-"))
-        target = HeadwayTarget(home, self._cluster if label.endswith("postgresql") else None)
-        target.source = self._plan.source
+        cluster = self._cluster if label.endswith("postgresql") else None
+        target: Target
+        if label.startswith("headway"):
+            target = HeadwayTarget(home, cluster, self._plan.source)
+        else:
+            target = PrefectTarget(home, cluster)
         try:
             yield target
         finally:
@@ -139,7 +152,7 @@ def _save(plan: Plan, results: Results, record: Record, described: dict[str, Any
     document = {
         "note": plan.note,
         "machine": described,
-        "source": str(plan.source) if plan.source else None,
+        "source": "another checkout" if plan.source else "this checkout",
         "rounds": plan.rounds,
         "quick": plan.quick,
         "versions": record.versions,

@@ -21,7 +21,10 @@ def _made_id(reply: Reply) -> str:
         raise Failed(f"{reply.status}: {reply.body[:150].decode(errors='replace')}")
     if reply.body.startswith(_ID):  # cheaper than parsing two kilobytes of JSON
         return reply.body[len(_ID) : len(_ID) + 36].decode()
-    return str(json.loads(reply.body)["id"])
+    value = json.loads(reply.body)
+    if not isinstance(value, dict) or "id" not in value:
+        raise Failed(f"{reply.status} without an id: {reply.body[:150].decode(errors='replace')}")
+    return str(value["id"])
 
 
 def _accepted(reply: Reply) -> None:

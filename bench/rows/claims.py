@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.datasets import FULL, Content, provide
 from bench.drive import Loaded, load
-from bench.rows.base import Line, Row, Samples, Scale, lag_lines
+from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
 from bench.rows.tasks import quiet_from
 from bench.setup import POOL
 from bench.targets.base import BenchError, Target
@@ -49,7 +49,7 @@ def _measure(target: Target, scale: Scale) -> Samples:
         "beside_ms": after["p99"],
         "growth": after["p50"] / before["p50"],
         "cpu_ms": beside.cpu_ms(),
-        **beside.lag_samples(),
+        **lag_samples(beside.lag),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.drive import load
-from bench.rows.base import Line, Row, Samples, Scale, lag_lines
+from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
 from bench.setup import deployed
 from bench.targets.base import Target
 
@@ -27,7 +27,7 @@ def measure_with(connections: int, target: Target, scale: Scale) -> Samples:
         "database_cpu_ms": 1000 * seen.database_cpu / max(1, seen.units),
         "p99_ms": latency.get("p99", float("inf")),
         "max_ms": latency.get("max", float("inf")),
-        **seen.lag_samples(),
+        **lag_samples(seen.lag),
     }
 
 

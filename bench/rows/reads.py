@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.datasets import Content, provide
 from bench.drive import Loaded, load
-from bench.rows.base import Line, Row, Samples, Scale, lag_lines
+from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
 from bench.rows.tasks import quiet_from
 from bench.setup import POOL
 from bench.targets.base import Target
@@ -35,7 +35,7 @@ def _filters(target: Target, scale: Scale) -> Samples:
     if target.name != "prefect":
         sizes["large"] = SMALL * 2 if scale.quick else LARGE
     count = 10 if target.name == "prefect" else scale.count(60, 20)
-    found: Samples = {"lag_p99_ms": 0.0, "lag_max_ms": 0.0}
+    found: Samples = {}
     for size, runs in sizes.items():
         target.stop()
         provide(target, Content(history=runs))
@@ -44,8 +44,8 @@ def _filters(target: Target, scale: Scale) -> Samples:
             seen = _ask(target, "/flow_runs/filter", body, count)
             found[f"{name}_{size}"] = seen.figures["unit_ms"]["p50"]
             found[f"{name}_{size}_p99"] = seen.figures["unit_ms"]["p99"]
-            for key, value in seen.lag_samples().items():
-                found[key] = max(found[key], value)
+            for key, value in lag_samples(seen.lag).items():
+                found[key] = max(found.get(key, 0.0), value)
     if "large" in sizes:
         for name in BODIES:
             found[f"{name}_growth"] = found[f"{name}_large"] / found[f"{name}_small"]
@@ -63,7 +63,7 @@ def _scheduled(target: Target, scale: Scale) -> Samples:
     body = {"work_queue_names": ["default"], "scheduled_before": soon, "limit": 200}
     seen = _ask(target, f"/work_pools/{POOL}/get_scheduled_flow_runs", body, scale.count(60, 20))
     spread = seen.figures["unit_ms"]
-    return {"ms": spread["p50"], "p99_ms": spread["p99"], **seen.lag_samples()}
+    return {"ms": spread["p50"], "p99_ms": spread["p99"], **lag_samples(seen.lag)}
 
 
 def _body_lines(name: str, what: str) -> tuple[Line, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from bench import flows, processes
 from bench.drive import load, until
 from bench.load import spread
-from bench.rows.base import Line, Row, Samples, Scale, lag_lines
+from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
 from bench.setup import POOL, deployed
 from bench.targets.base import BenchError, Target
 
@@ -56,11 +56,7 @@ def _trigger(target: Target, scale: Scale) -> Samples:
         waits.append(moment(run["start_time"]) - triggered)
     found = spread(waits)
     lag = target.loop_lag(reset=False)
-    return {"p50_ms": found["p50"], "p99_ms": found["p99"], **_lag(lag)}
-
-
-def _lag(lag: dict[str, float]) -> Samples:
-    return {f"lag_{name}": value for name, value in lag.items() if name in ("p99_ms", "max_ms", "held_max_ms")}
+    return {"p50_ms": found["p50"], "p99_ms": found["p99"], **lag_samples(lag)}
 
 
 class Memory:
@@ -102,7 +98,7 @@ def _fifty(target: Target, scale: Scale) -> Samples:
     seconds, lag = time.perf_counter() - begun, target.loop_lag(reset=False)
     wanted["flow_runs"]["state"]["type"]["any_"] = ["COMPLETED"]
     completed = target.api.post("/flow_runs/count", wanted) - 1
-    return {"seconds": seconds, "memory_mb": memory.peak(), "failed": 50 - completed, **_lag(lag)}
+    return {"seconds": seconds, "memory_mb": memory.peak(), "failed": 50 - completed, **lag_samples(lag)}
 
 
 def _forty_tasks(target: Target, scale: Scale) -> Samples:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.drive import load, until
-from bench.rows.base import Line, Row, Samples, Scale, lag_lines
+from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
 from bench.rows.starting import idle_cpu
 from bench.rows.tasks import quiet_from
 from bench.setup import POOL, flow, pool
@@ -33,7 +33,7 @@ def _create(target: Target, count: int) -> tuple[float, Samples]:
         "schedules": [{"schedule": {"cron": _cron(), "timezone": "UTC"}, "active": True}],
     }
     seen = load(target, "deploy", {"body": body}, units=count, seconds=600)
-    return float(seen.figures["seconds"]), {**seen.lag_samples(), "errors": seen.errors}
+    return float(seen.figures["seconds"]), {**lag_samples(seen.lag), "errors": seen.errors}
 
 
 def _schedules(target: Target, scale: Scale) -> Samples:

@@ -9,7 +9,7 @@ from typing import Any
 from bench import flows
 from bench.drive import until
 from bench.guest import Guest
-from bench.rows.base import Line, Row, Samples, Scale, lag_lines
+from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
 from bench.targets.base import Target
 
 PAGE = 200
@@ -76,7 +76,7 @@ def _thousand(target: Target, scale: Scale) -> Samples:
         "rate": statistics.median(rates),
         "busy_seconds": statistics.median(busy),
         "cpu_ms": 1000 * statistics.median(cpu) / count,
-        **{f"lag_{name}": value for name, value in lag.items() if name in ("p99_ms", "max_ms")},
+        **lag_samples(lag),
     }
 
 

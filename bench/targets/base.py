@@ -14,15 +14,16 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from sqlalchemy import Connection
 
 from bench import processes
 from headway.testing.processes import Program
+
+if TYPE_CHECKING:
+    from bench.datasets import Content
 
 HEALTHY_SECONDS = 180.0
 REFUSED = (429, 503)
@@ -46,7 +47,7 @@ class Api:
         for pause in (0.2, 0.5, 1, 2, 4, 8, 8, 8):
             try:
                 status, value = self._once(method, path, body)
-            except http.client.RemoteDisconnected:  # servers close connections that have been idle
+            except ConnectionError:  # servers close connections that have been idle
                 status, value = self._once(method, path, body)
             if status not in REFUSED:
                 break
@@ -101,6 +102,11 @@ class Target(ABC):
         return f"{self.name}-{self.database}"
 
     @property
+    def flavour(self) -> str:
+        """What else decides what a kept database looks like."""
+        return ""
+
+    @property
     @abstractmethod
     def python(self) -> Path:
         """Interpreter of the environment that has the system."""
@@ -140,8 +146,8 @@ class Target(ABC):
         """Give the stopped target an empty database."""
 
     @abstractmethod
-    def fill(self, write: Callable[[Connection], None]) -> None:
-        """Run `write` over one transaction on the database of the stopped target."""
+    def fill(self, content: Content) -> None:
+        """Write runs into the database of the stopped target, past the system."""
 
     @abstractmethod
     def keep(self, name: str) -> None:

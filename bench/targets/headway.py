@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import sqlite3
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import create_engine, text
 
+from bench import datasets, kept
+from bench.datasets import Content
 from bench.durability import demand
 from bench.postgres import PREFIX, BenchCluster
 from bench.targets.base import BenchError, Target
 from headway.version import __version__
 
-CACHE = Path(__file__).parents[2] / ".cache" / "bench"
 LARGE = 500_000_000
 """Bytes from which on a kept PostgreSQL database is used in place instead of copied: only read in a row."""
 
@@ -29,11 +28,11 @@ class HeadwayTarget(Target):
     package = "headway"
     prefix = "HEADWAY_"
     worker_ready = r"registered with id"
-    source: Path | None = None
-    """Another checkout whose `src` is measured; the benchmark itself stays this one."""
 
-    def __init__(self, home: Path, cluster: BenchCluster | None = None) -> None:
+    def __init__(self, home: Path, cluster: BenchCluster | None = None, source: Path | None = None) -> None:
         super().__init__("postgresql" if cluster else "sqlite", home)
+        self.source = source
+        """Another checkout whose `src` is measured; the benchmark itself stays this one."""
         self._cluster = cluster
         self._database_url = cluster.new_database() if cluster else ""
 
@@ -43,6 +42,10 @@ class HeadwayTarget(Target):
 
     def command(self, *arguments: str) -> list[str]:
         return [str(self.python.with_name("headway")), *arguments]
+
+    @property
+    def flavour(self) -> str:
+        return str(self.source or "")
 
     def env(self) -> dict[str, str]:
         elsewhere = {} if self.source is None else {"PYTHONPATH": str(self.source / "src")}
@@ -85,7 +88,7 @@ class HeadwayTarget(Target):
         for old in self.home.glob("headway*.db*"):
             old.unlink()
 
-    def fill(self, write: Callable[[Connection], None]) -> None:
+    def fill(self, content: Content) -> None:
         url = (
             self._database_url.replace("postgresql:", "postgresql+psycopg:") or f"sqlite:///{self.home / 'headway.db'}"
         )
@@ -95,7 +98,7 @@ class HeadwayTarget(Target):
             unsafe = "SET synchronous_commit = off" if self._cluster else "PRAGMA synchronous = OFF"
             connection.execute(text(unsafe))
             connection.commit()
-            write(connection)
+            datasets.write(connection, content)
             connection.commit()
             if self._cluster is None:
                 connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
@@ -106,19 +109,14 @@ class HeadwayTarget(Target):
 
     def keep(self, name: str) -> None:
         if self._cluster:
-            kept, made = _kept(name), self._database_url.rpartition("/")[2]
-            content = kept.rpartition("_")[0]
+            new, made = _kept(name), self._database_url.rpartition("/")[2]
+            content = new.rpartition("_")[0]
             for old in self._cluster.databases():
                 if old.startswith(content):
                     self._cluster.drop(old)
-            self._cluster.execute(f'ALTER DATABASE "{made}" RENAME TO "{kept}"')
+            self._cluster.execute(f'ALTER DATABASE "{made}" RENAME TO "{new}"')
             return
-        for stale in CACHE.glob(f"{self.label}-{name.rpartition('-')[0]}-*"):
-            shutil.rmtree(stale)
-        folder = CACHE / f"{self.label}-{name}"
-        folder.mkdir(parents=True)
-        for file in self.home.glob("*.db"):
-            file.rename(folder / file.name)
+        kept.keep(self.label, name, self.home.glob("headway*.db"))
 
     def restore(self, name: str) -> bool:
         if self._cluster:
@@ -129,13 +127,7 @@ class HeadwayTarget(Target):
                 self._cluster.new_database(_kept(name)) if size < LARGE else self._cluster.url(_kept(name))
             )
             return True
-        folder = CACHE / f"{self.label}-{name}"
-        if not folder.exists():
-            return False
-        self.clear()
-        for file in folder.iterdir():
-            shutil.copy2(file, self.home / file.name)
-        return True
+        return kept.restore(self.label, name, self.home, self.clear)
 
     def remove(self) -> None:
         self.stop()
