@@ -89,6 +89,7 @@ class LoopSettings:
     status: bool = _setting(True, "keep the status of workers, pools, queues and deployments true")
     reaper: bool = _setting(True, "end attempts whose worker and engine are both silent")
     cancellations: bool = _setting(True, "finish cancellations nobody finished, and cancel children of cancelled runs")
+    tally: bool = _setting(True, "add up the counts of ended runs")
     retention: bool = _setting(True, "drop logs, events and runs older than their retention")
 
 

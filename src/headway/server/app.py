@@ -34,7 +34,7 @@ from headway.server.api import (
     workers,
 )
 from headway.server.api.routing import Api, Request, Route
-from headway.server.asgi import asgi_app
+from headway.server.asgi import Gate, asgi_app
 from headway.server.installed_types import InstalledDrivers
 from headway.server.loop_lag import LoopLag
 from headway.server.loops.base import Loop
@@ -46,6 +46,7 @@ from headway.server.loops.pulse import Pulse, adjust
 from headway.server.loops.reaper import Reaper
 from headway.server.loops.retention import RetentionLoop
 from headway.server.loops.scheduler import SchedulerLoop
+from headway.server.loops.tally import TallyLoop
 from headway.server.services.attempts import AttemptService
 from headway.server.services.cancelling import RunCanceller
 from headway.server.services.claims import ClaimService
@@ -93,6 +94,7 @@ from headway.store.run_times import RunTimes
 from headway.store.scheduling import SchedulingStore
 from headway.store.states import StateStore
 from headway.store.tables import flow_run, task_run
+from headway.store.tally import TallyStore
 from headway.store.task_runs import TaskRunStore
 from headway.store.transitions import TransitionStore
 from headway.store.work_pools import WorkPoolStore
@@ -133,6 +135,7 @@ class Server:
         if not self.database.is_sqlite:
             self._share()
         self.api = Api(self._routes())
+        self.gate = Gate(self.api, settings.server.api_key)
 
     def _share(self) -> None:
         """Of several replicas on one database, any may do what there is to do, and each hears of it."""
@@ -159,6 +162,7 @@ class Server:
         yield Cancellations(self._attempt_store, self.transitions, self.clock, ours)
         statuses = PoolStatusStore(self.database)
         yield PoolStatusLoop(statuses, self.clock, ours.status_interval_seconds, ours.queue_silence_seconds)
+        yield TallyLoop(TallyStore(self.database))
         yield RetentionLoop(RetentionStore(self.database, self.telemetry), self.clock, ours.retention)
 
     def _deployment_routes(self, runs: FlowRunService) -> Iterable[Route]:
@@ -277,7 +281,7 @@ class Server:
             finally:
                 await self.stop()
 
-        return asgi_app(self.api, self.settings.server.api_key, lifespan if manage else None)
+        return asgi_app(self.api, self.gate, lifespan if manage else None)
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> Server:

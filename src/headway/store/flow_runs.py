@@ -59,9 +59,6 @@ class FlowRunStore(Records):
 
         return await self.database.read(read)
 
-    async def raw_runs(self, shape: Callable[[list[RawRun]], T], ids: Sequence[UUID]) -> T:
-        return await self.database.read(lambda connection: shape(run_pages.runs_by_id(connection, ids)))
-
     async def delete_many(self, filters: Filters, limit: int | None) -> list[UUID]:
         return await self.database.write(_delete_many, filters, limit)
 

@@ -240,10 +240,6 @@ class FlowRuns(Records, Protocol):
         """The same, and how many runs pass in all."""
         ...
 
-    async def raw_runs(self, shape: Callable[[list[RawRun]], T], ids: Sequence[UUID]) -> T:
-        """The runs of these ids, in their order; unknown ones are left out."""
-        ...
-
     async def delete_many(self, filters: Filters, limit: int | None) -> list[UUID]:
         """Delete those that pass, at most `limit`; their ids."""
         ...
@@ -576,10 +572,22 @@ class Attempts(Protocol):
     async def stuck_cancellations(self, since: datetime, limit: int) -> list[UUID]: ...
 
 
+class Tallies(Protocol):
+    """Counts of ended runs, kept as changes to be added up."""
+
+    async def fold(self) -> bool:
+        """Add up some of the changes if there are many, in one short write; whether there were."""
+        ...
+
+
 class RunRecords(Protocol):
     """Flow runs as the wire shows them (with `state`, `work_pool_name`, `attempt`), in no particular order."""
 
     async def runs(self, ids: Sequence[UUID]) -> list[Row]: ...
+
+    async def raw_runs(self, shape: Callable[[list[RawRun]], T], ids: Sequence[UUID]) -> T:
+        """The runs of these ids, in their order, through `shape`; unknown ones are left out."""
+        ...
 
     async def with_surroundings(self, ids: Sequence[UUID]) -> list[Row]:
         """Per run: `run`, `flow`, and `deployment`, `work_pool`, `work_queue` or None."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, Table, select
 
 from headway.store.database import Database
+from headway.store.protocols import RawRun
 from headway.store.records import Row, rows
+from headway.store.run_pages import runs_by_id
 from headway.store.states import attach_states
 from headway.store.tables import attempt, deployment, flow, flow_run, flow_run_state, work_pool, work_queue
 
 __all__ = ["RunRecordStore", "surroundings"]
+
+T = TypeVar("T")
 
 
 class RunRecordStore:
@@ -23,6 +28,9 @@ class RunRecordStore:
 
     async def runs(self, ids: Sequence[UUID]) -> list[Row]:
         return await self.database.read(_runs, ids)
+
+    async def raw_runs(self, shape: Callable[[list[RawRun]], T], ids: Sequence[UUID]) -> T:
+        return await self.database.read(lambda connection: shape(runs_by_id(connection, ids)))
 
     async def with_surroundings(self, ids: Sequence[UUID]) -> list[Row]:
         return await self.database.read(surroundings, ids)

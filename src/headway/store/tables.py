@@ -206,7 +206,6 @@ flow_run = Table(
     UniqueConstraint("flow_id", "idempotency_key"),
     CheckConstraint(f"(state_type IN {_FINAL}) = (end_time IS NOT NULL) OR state_type IS NULL", name="final_iff_ended"),
     Index("ix_flow_run_newest", "expected_start_time", "id"),
-    Index("ix_flow_run_ended", "end_time"),
     Index("ix_flow_run_state", "state_type", "expected_start_time"),
     Index("ix_flow_run_name", "name"),
 )
@@ -215,6 +214,9 @@ started = func.coalesce(flow_run.c.start_time, flow_run.c.expected_start_time)
 """When a run started, or should: the order in which people look at runs."""
 
 Index("ix_flow_run_started", started, flow_run.c.id)
+Index("ix_flow_run_ended", flow_run.c.end_time).ddl_if(dialect="sqlite")
+# differs because there NULLs come first where SQLite has them last.
+Index("ix_flow_run_ended", flow_run.c.end_time.desc().nulls_last(), flow_run.c.id.desc()).ddl_if(dialect="postgresql")
 
 
 def _index_pages(dialect: str, *more: Column[Any]) -> None:

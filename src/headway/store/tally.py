@@ -11,14 +11,16 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from headway.store.database import Database
 from headway.store.tables import flow_run_tally
 
-__all__ = ["fold", "tally_ddl"]
+__all__ = ["TallyStore", "tally_ddl"]
 
 _KEY = ("flow_id", "deployment_id", "work_pool_id", "work_queue_id", "state_type", "state_name")
 _LIVE = "('SCHEDULED','PENDING','RUNNING','PAUSED','CANCELLING')"
 _PAGE = 5_000
 _WORTH_IT = 2_000
+_COLUMNS = [flow_run_tally.c[name] for name in _KEY]
 
 
 def tally_ddl(dialect: str) -> Iterator[str]:
@@ -76,23 +78,34 @@ def _postgresql() -> Iterator[str]:
         )
 
 
-def fold(connection: Connection) -> bool:
-    """Add up a page of the oldest rows, if there are many more rows than keys; whether another page is worth it.
+class TallyStore:
+    """`store.protocols.Tallies` in SQL."""
 
-    Safe beside others that fold: a row is deleted once, and only who deletes it adds it up.
-    """
-    rows = connection.execute(select(func.count()).select_from(flow_run_tally)).scalar_one()
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def fold(self) -> bool:
+        return await self.database.read(_page) > 0 and await self.database.write(_fold)
+
+
+def _page(connection: Connection) -> int:
+    """How many of the oldest rows to add up; none unless there are many more rows than keys."""
+    number = select(func.count())
+    rows = connection.execute(number.select_from(flow_run_tally)).scalar_one()
     if rows <= _WORTH_IT:
-        return False
-    keys = [flow_run_tally.c[name] for name in _KEY]
-    distinct = connection.execute(select(func.count()).select_from(select(*keys).distinct().subquery())).scalar_one()
-    if rows <= 2 * distinct + _WORTH_IT:
-        return False
-    page = select(flow_run_tally.c.seq).order_by(flow_run_tally.c.seq).limit(max(_PAGE, 2 * distinct))
-    gone = delete(flow_run_tally).where(flow_run_tally.c.seq.in_(page)).returning(*keys, flow_run_tally.c.runs)
+        return 0
+    distinct = connection.execute(number.select_from(select(*_COLUMNS).distinct().subquery())).scalar_one()
+    return max(_PAGE, 2 * distinct) if rows > 2 * distinct + _WORTH_IT else 0
+
+
+def _fold(connection: Connection) -> bool:
+    """Safe beside others that fold: a row is deleted once, and only who deletes it adds it up."""
+    seq = flow_run_tally.c.seq
+    oldest = select(seq).order_by(seq).limit(_page(connection))
+    gone = delete(flow_run_tally).where(seq.in_(oldest)).returning(*_COLUMNS, flow_run_tally.c.runs)
     sums: dict[tuple[object, ...], int] = {}
     for *key, runs in connection.execute(gone):
         sums[tuple(key)] = sums.get(tuple(key), 0) + runs
     if kept := [dict(zip(_KEY, key, strict=True), runs=runs) for key, runs in sums.items() if runs]:
         connection.execute(insert(flow_run_tally), kept)
-    return True
+    return bool(sums)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
+
+import msgspec
 
 from headway.server.api.routing import Route
 from headway.server.services.claims import ClaimService
@@ -11,6 +14,8 @@ from headway.wire.flow_runs import FlowRun
 from headway.wire.work_pools import ScheduledRun, ScheduledRunsOfPool
 from headway.wire.work_queues import ScheduledRunsOfQueue
 from headway.wire.workers import ClaimReply, ClaimRequest
+
+Runs = Annotated[msgspec.Raw, list[FlowRun]]
 
 
 def routes(claims: ClaimService) -> list[Route]:
@@ -21,13 +26,13 @@ def routes(claims: ClaimService) -> list[Route]:
     async def get_scheduled_flow_runs(
         name: str,
         body: ScheduledRunsOfPool = ScheduledRunsOfPool(),  # noqa: B008 - an empty body is the default one
-    ) -> list[ScheduledRun]:
+    ) -> Annotated[msgspec.Raw, list[ScheduledRun]]:
         """The runs a claim would take, without taking them."""
         limit = MAX_LIMIT if body.limit is None else body.limit
         queues = body.work_queue_names or []
         return await claims.due_of_pool(name, queues, body.scheduled_before, body.scheduled_after, limit)
 
-    async def get_runs(id: UUID, body: ScheduledRunsOfQueue = ScheduledRunsOfQueue()) -> list[FlowRun]:  # noqa: B008
+    async def get_runs(id: UUID, body: ScheduledRunsOfQueue = ScheduledRunsOfQueue()) -> Runs:  # noqa: B008
         limit = MAX_LIMIT if body.limit is None else body.limit
         return await claims.due_of_queue(id, body.scheduled_before, limit)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from headway.core.settings import ServerSettings
 from headway.core.templates import resolve
 from headway.server.services.batches import Batches
 from headway.server.services.estimates import estimates
+from headway.server.services.run_pages import encode_runs, encode_scheduled
 from headway.server.services.shaping import shaped
 from headway.server.services.transitions import Transitions, terms_of
 from headway.server.services.wakes import Wakes
@@ -24,7 +26,6 @@ from headway.store.protocols import Claimed, ClaimOf, Claims, Row, RunRecords
 from headway.wire.deployments import Deployment
 from headway.wire.flow_runs import FlowRun
 from headway.wire.flows import Flow
-from headway.wire.work_pools import ScheduledRun
 from headway.wire.workers import Adoption, Claim, ClaimReply, ClaimRequest, StopOrder
 
 __all__ = ["ClaimService"]
@@ -175,23 +176,17 @@ class ClaimService:
         before: datetime | None,
         after: datetime | None,
         limit: int,
-    ) -> list[ScheduledRun]:
-        """What a worker of the reference polls; the runs become its own by PENDING only."""
+    ) -> msgspec.Raw:
+        """What a worker of the reference polls, encoded; the runs become its own by PENDING only."""
         now = self._clock.now()
         ids = await self._store.waiting(pool, queues, before or now, after, limit, now)
-        return [
-            ScheduledRun(work_pool_id=run.work_pool_id, work_queue_id=run.work_queue_id, flow_run=run)
-            for run in await self._runs(ids)
-            if run.work_pool_id is not None and run.work_queue_id is not None
-        ]
+        return await self._records.raw_runs(partial(encode_scheduled, now=now), ids)
 
-    async def due_of_queue(self, queue_id: UUID, before: datetime | None, limit: int) -> list[FlowRun]:
+    async def due_of_queue(self, queue_id: UUID, before: datetime | None, limit: int) -> msgspec.Raw:
+        """The same of one queue, as an array of `FlowRun`s."""
         now = self._clock.now()
-        return await self._runs(await self._store.waiting_of_queue(queue_id, before or now, limit, now))
-
-    async def _runs(self, ids: Sequence[UUID]) -> list[FlowRun]:
-        found = {row["id"]: row for row in await self._records.runs(ids)} if ids else {}
-        return [self._run(found[id]) for id in ids if id in found]
+        ids = await self._store.waiting_of_queue(queue_id, before or now, limit, now)
+        return await self._records.raw_runs(partial(encode_runs, now=now), ids)
 
     def _run(self, row: Row) -> FlowRun:
         return shaped(FlowRun, row, **estimates(row, self._clock.now()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,8 +18,9 @@ from headway.core.states import TERMINAL
 from headway.store.protocols import RawRun
 from headway.wire.flow_runs import CreatedBy, FlowRun, FlowRunPolicy
 from headway.wire.states import State, StateDetails
+from headway.wire.work_pools import ScheduledRun
 
-__all__ = ["encode_runs", "wire_runs"]
+__all__ = ["encode_runs", "encode_scheduled", "wire_runs"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -35,62 +36,94 @@ def encode_runs(rows: Sequence[RawRun], now: datetime) -> msgspec.Raw:
     return msgspec.Raw(_encode(wire_runs(rows, now)))
 
 
+def encode_scheduled(rows: Sequence[RawRun], now: datetime) -> msgspec.Raw:
+    """The runs of a poll as a JSON array of the wire's `ScheduledRun`; those without a queue are left out."""
+    found = [run for run in wire_runs(rows, now) if run.work_pool_id is not None and run.work_queue_id is not None]
+    make: Any = ScheduledRun
+    return msgspec.Raw(_encode([make(run.work_pool_id, run.work_queue_id, run) for run in found]))
+
+
 def wire_runs(rows: Sequence[RawRun], now: datetime) -> list[FlowRun]:
     """Values that encode as `FlowRun`s; ids are text and JSON is raw, so they are good for nothing else."""
-    ids, json = _Ids(), _Parts()
+    seen = _Seen(_Ids({None: None}), _Times({None: None}), _Json(), _Policies(), _Details())
     moment = (now - _EPOCH) // _MICROSECOND
-    return [_run(row, ids, json, moment) for row in rows]
+    return [_run(row, seen, moment) for row in rows]
 
 
 class _Ids(dict[Any, Any]):
-    """Ids as text; those of flows, deployments, pools and queues come in every row."""
+    """Ids as text."""
 
     def __missing__(self, id: Any) -> Any:
-        if id is None or isinstance(id, UUID):
+        if isinstance(id, UUID):
             return id
         text = self[id] = f"{id[:8]}-{id[8:12]}-{id[12:16]}-{id[16:20]}-{id[20:]}"
         return text
 
 
-class _Parts(dict[str, msgspec.Raw]):
-    """JSON text as it goes out; most runs of a page share most of theirs."""
+class _Times(dict[int | None, Any]):
+    def __missing__(self, micros: int | None) -> datetime:
+        assert micros is not None
+        time = self[micros] = _EPOCH + timedelta(0, 0, micros)
+        return time
+
+
+class _Json(dict[str, msgspec.Raw]):
+    """JSON text as it goes out."""
 
     def __missing__(self, text: str) -> msgspec.Raw:
         raw = self[text] = msgspec.Raw(text.encode())
         return raw
 
 
-def _time(micros: int | None) -> datetime | None:
-    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+class _Policies(dict[str, FlowRunPolicy]):
+    def __missing__(self, text: str) -> FlowRunPolicy:
+        policy = self[text] = _policy(text)
+        return policy
 
 
-def _run(row: RawRun, ids: _Ids, json: _Parts, now: int) -> Any:
+class _Details(dict[str, StateDetails]):
+    def __missing__(self, text: str) -> StateDetails:
+        details = self[text] = _details(text)
+        return details
+
+
+class _Seen(NamedTuple):
+    """What the rows of a page have in common: flows, deployments, times of one moment, most of their JSON."""
+
+    ids: _Ids
+    times: _Times
+    json: _Json
+    policies: _Policies
+    details: _Details
+
+
+def _run(row: RawRun, seen: _Seen, now: int) -> Any:
     (
         id, created, updated, name, flow_id, state_id, deployment_id, deployment_version, work_queue_id,
         work_queue_name, flow_version, parameters, idempotency_key, context, policy, tags, labels, parent, state_type,
         state_name, run_count, expected, next_start, started, ended, total, state_since, auto_scheduled, document, pid,
-        created_by, pool_id, pool_name, job_variables, type_, state_label, timestamp, message, data, details, attempt,
+        created_by, pool_id, pool_name, job_variables, *state, attempt,
     ) = row  # fmt: skip
+    ids, times, json, policies, _ = seen
     make: Any = FlowRun  # its fields hold what encodes the same, not what is declared
     return make(
-        ids[id], _time(created), _time(updated), name, ids[flow_id], ids[state_id], ids[deployment_id],
+        ids[id], times[created], times[updated], name, ids[flow_id], ids[state_id], ids[deployment_id],
         deployment_version, ids[work_queue_id], work_queue_name, flow_version, json[parameters], idempotency_key,
-        json[context], _policy(policy), json[tags], json[labels], ids[parent], state_type, state_name, run_count,
-        _time(expected), _time(next_start), _time(started), _time(ended), total,
+        json[context], policies[policy], json[tags], json[labels], ids[parent], state_type, state_name, run_count,
+        times[expected], times[next_start], times[started], times[ended], total,
         total + (max(0.0, (now - state_since) / 1e6) if state_type == "RUNNING" else 0.0),
         _lateness(expected, started, state_type, now), bool(auto_scheduled), ids[document], pid,
         None if created_by is None else _creator(created_by), ids[pool_id], pool_name,
-        None if type_ is None else _state(ids[state_id], type_, state_label, timestamp, message, data, details, json),
+        None if state[0] is None else _state(ids[state_id], state, seen),
         None if job_variables is None else json[job_variables], attempt,
     )  # fmt: skip
 
 
-def _state(
-    id: Any, type_: str, name: str, timestamp: int, message: str | None, data: str | None, details: str, json: _Parts
-) -> Any:
+def _state(id: Any, columns: Sequence[Any], seen: _Seen) -> Any:
+    type, name, timestamp, message, data, details = columns
     make: Any = State
-    known = None if data is None else json[data]
-    return make(id, type_, _time(timestamp), name, message, known, _details(details))
+    known = None if data is None else seen.json[data]
+    return make(id, type, seen.times[timestamp], name, message, known, seen.details[details])
 
 
 def _lateness(due: int | None, started: int | None, state_type: str | None, now: int) -> float:

@@ -15,6 +15,9 @@ from headway.store.tables import attempt, flow_run_state, live_run, slot, task_r
 from headway.testing.clock import FrozenClock
 from headway.testing.plants import Plant, engine
 from headway.testing.worlds import opened_world
+from headway.wire.base import decode
+from headway.wire.flow_runs import FlowRun
+from headway.wire.work_pools import ScheduledRun
 from headway.wire.workers import (
     AttemptEvent,
 )
@@ -134,12 +137,13 @@ async def test_a_claim_cancels_what_a_full_deployment_does_not_take(plant: Plant
 
 async def test_polling_takes_nothing_and_shows_the_same_runs(plant: Plant) -> None:
     run = await plant.world.add_run()
-    polled = await plant.claims.due_of_pool("pool", [], None, None, 10)
+    polled = decode(bytes(await plant.claims.due_of_pool("pool", [], None, None, 10)), list[ScheduledRun])
     assert [(one.flow_run.id, one.work_queue_id) for one in polled] == [(run, plant.world.queue_id)]
     assert (await plant.world.row(work_queue, id=plant.world.queue_id))["status"] == "READY"
-    assert [one.id for one in await plant.claims.due_of_queue(plant.world.queue_id, None, 10)] == [run]
+    of_queue = decode(bytes(await plant.claims.due_of_queue(plant.world.queue_id, None, 10)), list[FlowRun])
+    assert [one.id for one in of_queue] == [run]
     assert (await plant.claimed()).flow_run.id == run
-    assert not await plant.claims.due_of_pool("pool", [], None, None, 10)
+    assert bytes(await plant.claims.due_of_pool("pool", [], None, None, 10)) == b"[]"
 
 
 async def test_a_run_whose_configuration_cannot_be_made_is_crashed_with_the_reason(

@@ -25,7 +25,9 @@ from headway.store.run_records import RunRecordStore
 from headway.store.tables import deployment, work_pool, work_queue
 from headway.testing.clock import FrozenClock
 from headway.testing.worlds import World, opened_world
+from headway.wire.base import decode
 from headway.wire.explain import Explanation
+from headway.wire.work_pools import ScheduledRun
 from headway.wire.workers import ClaimRequest
 
 SECOND = timedelta(seconds=1)
@@ -290,7 +292,8 @@ def test_claimable_is_true_exactly_when_a_poll_and_a_claim_return_the_run(
 
     async def check() -> None:
         pool, runs = await build(desk.world, plan)
-        polled = {one.flow_run.id for one in await desk.claims.due_of_pool(pool, [], None, None, 200)}
+        found = decode(bytes(await desk.claims.due_of_pool(pool, [], None, None, 200)), list[ScheduledRun])
+        polled = {one.flow_run.id for one in found}
         explained = {run: await desk.explain(run) for run in runs}
         for run, explanation in explained.items():
             codes = {reason.code for reason in explanation.reasons}

@@ -51,6 +51,9 @@ def _index_pages(dialect: str) -> None:
     op.drop_index("ix_flow_run_started", "flow_run")
     op.drop_index("ix_flow_run_deployment_id", "flow_run")
     op.create_index("ix_flow_run_started", "flow_run", [started, "id"])
+    if dialect == "postgresql":  # differs because there NULLs come first where SQLite has them last
+        op.drop_index("ix_flow_run_ended", "flow_run")
+        op.create_index("ix_flow_run_ended", "flow_run", [sa.text("end_time DESC NULLS LAST"), sa.text("id DESC")])
     op.create_index("ix_flow_run_deployment_started", "flow_run", ["deployment_id", started, "id", *more])
     op.create_index("ix_flow_run_deployment_due", "flow_run", ["deployment_id", "expected_start_time", "id", *more])
 
