@@ -11,15 +11,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
+from headway.core.profiles import load_settings
 from headway.sdk.engine_process import EngineProcess
 from headway.sdk.entrypoints import load_flow
 from headway.sdk.flows import Flow
+from headway.sdk.fresh_code import compare_by_content
 
 __all__ = ["main", "prepare", "run_inline"]
 
@@ -29,12 +32,15 @@ NEEDED_LATER = ("headway.client.plain", "concurrent.futures.thread")
 USAGE = "usage: python -m headway.engine [flow-run execute ID]   (without ID: HEADWAY_FLOW_RUN_ID)"
 
 
-def prepare(entrypoint: str | None = None, roots: Sequence[str] = ()) -> Callable[[], int]:
-    """What runs forked from this process are to execute; whatever they all need is loaded then, with the flow
-    that an entrypoint names."""
-    for name in NEEDED_LATER:
+def prepare(modules: Sequence[str] = (), entrypoint: str | None = None, roots: Sequence[str] = ()) -> Callable[[], int]:
+    """What runs forked from this process are to execute; whatever they all need is loaded then, with `modules` and
+    the flow that an entrypoint names."""
+    compare_by_content()
+    for name in (*NEEDED_LATER, *modules):
         import_module(name)
     import_module("headway").flow  # noqa: B018 -- loads what `from headway import flow, task` does
+    with suppress(HeadwayError):  # a run's settings are its own; this makes ready what reads them
+        load_settings()
     flow = load_flow(entrypoint, [Path(root) for root in roots]) if entrypoint else None
     return partial(main, [], flow)
 
@@ -42,6 +48,7 @@ def prepare(entrypoint: str | None = None, roots: Sequence[str] = ()) -> Callabl
 def main(arguments: list[str] | None = None, flow: Flow[..., object] | None = None) -> int:
     """Execute one flow run in this process; the exit code. `flow` is the run's, if it is loaded already."""
     given = sys.argv[1:] if arguments is None else arguments
+    compare_by_content()
     try:
         flow_run_id = _flow_run_id(given, os.environ)
         return EngineProcess.of_this_process(flow_run_id, flow).execute()

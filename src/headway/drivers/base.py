@@ -118,7 +118,8 @@ class Job:
 
     `env` comes on top of what the infrastructure has of its own (a worker's environment, an image's); None
     removes a variable. `root` is where the deployment's relative paths begin, if it is a folder anywhere, `entrypoint`
-    where its flow is;
+    where its flow is; `facts` (JSON) are what the engine would else ask the control plane for: a driver whose
+    infrastructure shares a folder with the worker puts them in a file and names it in `HEADWAY_CLAIM_FILE`;
     `secrets` names the entries of `env` that no preview shows.
     """
 
@@ -132,6 +133,7 @@ class Job:
     labels: Mapping[str, str] = field(default_factory=dict)
     root: str | None = None
     entrypoint: str | None = None
+    facts: bytes | None = None
     secrets: frozenset[str] = frozenset()
 
     @property

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from headway.core.errors import AbortedTransition, FencedError, Gone, HeadwayError
 from headway.core.profiles import load_settings
 from headway.core.settings import Settings
@@ -34,6 +36,7 @@ from headway.sdk.proposals import propose_patiently
 from headway.sdk.session import Session
 from headway.sdk.states import State
 from headway.wire.flow_runs import FlowRun, FlowRunUpdate
+from headway.wire.workers import ClaimFacts
 
 __all__ = ["EngineProcess", "Terminated"]
 
@@ -60,19 +63,22 @@ class EngineProcess:
         *,
         whole_process: bool,
         flow: Flow[Any, Any] | None = None,
+        facts: ClaimFacts | None = None,
     ) -> None:
         self.flow_run_id = flow_run_id
         self.session = Session(settings, headers=fence.headers)
         self.fence = fence
         self.whole_process = whole_process
         self._flow = flow
+        self._facts = facts
         self._stopping = False
 
     @classmethod
     def of_this_process(cls, flow_run_id: UUID, flow: Flow[Any, Any] | None = None) -> EngineProcess:
         """`flow` is the run's, if it is loaded already."""
         fence = Fence.take(os.environ)
-        return cls(flow_run_id, load_settings(), fence, whole_process=True, flow=flow)
+        facts = _facts(os.environ.pop("HEADWAY_CLAIM_FILE", None), flow_run_id)
+        return cls(flow_run_id, load_settings(), fence, whole_process=True, flow=flow, facts=facts)
 
     @classmethod
     def inline(cls, flow_run_id: UUID, env: Mapping[str, str]) -> EngineProcess:
@@ -109,7 +115,9 @@ class EngineProcess:
                 _die_by(signal.SIGTERM)
 
     def _run(self, lease: Lease) -> int:
-        started = self.session.call(propose_patiently(self.session, self.flow_run_id, State(StateType.RUNNING)))
+        known = self._facts.flow_run if self._facts is not None else None
+        running = State(StateType.RUNNING)
+        started = self.session.call(propose_patiently(self.session, self.flow_run_id, running, known=known))
         if started.state is None or not started.state.is_running() or started.run is None:
             logger.info("Flow run %s is not to run now: %r", self.flow_run_id, started.state)
             return DONE
@@ -137,15 +145,23 @@ class EngineProcess:
     def _load(self, run: FlowRun) -> tuple[Flow[Any, Any], dict[str, Any]]:
         if self._flow is not None:
             return self._flow, self._flow.parameters.from_names(run.parameters)
+        name, path, entrypoint = self._place(run)
+        if not entrypoint:
+            raise HeadwayError(f"The deployment {name!r} has no entrypoint. Deploy the flow again.")
+        here, there = Path.cwd(), Path(path) if path else None
+        roots = [here] if there is None else [here, there] if self.whole_process else [there, here]
+        flow = load_flow(entrypoint, list(dict.fromkeys(root.absolute() for root in roots)))
+        return flow, flow.parameters.from_names(run.parameters)
+
+    def _place(self, run: FlowRun) -> tuple[str | None, str | None, str | None]:
+        """The deployment's name, path and entrypoint: where the flow is."""
         if run.deployment_id is None:
             raise HeadwayError("The run has no deployment, so there is no entrypoint to load its flow from.")
+        known = self._facts
+        if known is not None:
+            return known.deployment_name, known.path, known.entrypoint
         deployment = self.session.call(self.session.client.read_deployment(run.deployment_id))
-        if not deployment.entrypoint:
-            raise HeadwayError(f"The deployment {deployment.name!r} has no entrypoint. Deploy the flow again.")
-        here, there = Path.cwd(), Path(deployment.path) if deployment.path else None
-        roots = [here] if there is None else [here, there] if self.whole_process else [there, here]
-        flow = load_flow(deployment.entrypoint, list(dict.fromkeys(root.absolute() for root in roots)))
-        return flow, flow.parameters.from_names(run.parameters)
+        return deployment.name, deployment.path, deployment.entrypoint
 
     def _fail_to_start(self, run: FlowRun, error: Exception) -> None:
         """The flow could not be loaded: FAILED, with the reason, and no retries, for they would end the same."""
@@ -201,6 +217,17 @@ class EngineProcess:
         sys.stdout.flush()
         sys.stderr.flush()
         end_process(code)
+
+
+def _facts(path: str | None, flow_run_id: UUID) -> ClaimFacts | None:
+    """What the worker has handed over of its claim; None if nothing usable, then the server is asked."""
+    if path is None:
+        return None
+    try:
+        facts = msgspec.json.decode(Path(path).read_bytes(), type=ClaimFacts)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return facts if facts.flow_run.id == flow_run_id else None
 
 
 def _terminate(_number: int, _frame: Any) -> None:

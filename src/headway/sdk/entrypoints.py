@@ -13,6 +13,7 @@ from typing import Any
 from headway.core.errors import EntrypointNotFound
 from headway.core.nearest import suggestion
 from headway.sdk.flows import Flow
+from headway.sdk.fresh_code import FreshLoader
 
 __all__ = ["load_flow", "relative_entrypoint"]
 
@@ -49,7 +50,8 @@ def _import_file(entrypoint: str, path: Path, roots: list[Path]) -> ModuleType:
             sys.path.insert(0, folder)
     known = sys.modules.get(file.stem)
     free = known is None or getattr(known, "__file__", None) == str(file)
-    spec = importlib.util.spec_from_file_location(file.stem if free else f"headway_flow_{file.stem}", file)
+    module_name = file.stem if free else f"headway_flow_{file.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, file, loader=FreshLoader(module_name, str(file)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -39,9 +39,12 @@ class Moved:
     aborted: str | None = None
 
 
-async def propose(session: Session, flow_run_id: UUID, state: State, patience: float | None = None) -> Moved:
+async def propose(
+    session: Session, flow_run_id: UUID, state: State, patience: float | None = None, known: FlowRun | None = None
+) -> Moved:
     """Propose `state`, for `patience` seconds at most if the server is away (default: the setting).
 
+    `known` is the run as it was claimed; then it need not be read again once it is running.
     Every repeat carries the same transition id, so that it is decided once.
     """
     limit = session.settings.engine.patience_seconds if patience is None else patience
@@ -63,14 +66,32 @@ async def propose(session: Session, flow_run_id: UUID, state: State, patience: f
         return Moved(answered, aborted=details.reason or "no reason given")
     run = None
     if answered is not None and answered.is_running():
-        run = await session.client.read_flow_run(flow_run_id)
+        assert result.state is not None
+        run = await session.client.read_flow_run(flow_run_id) if known is None else started(known, result.state)
     return Moved(answered, run)
 
 
-async def propose_patiently(session: Session, flow_run_id: UUID, state: State, patience: float | None = None) -> Moved:
+def started(claimed: FlowRun, state: wire.State) -> FlowRun:
+    """A claimed run once it has entered `state`, its first RUNNING of this attempt (CONTRACT §2.1)."""
+    policy = claimed.empirical_policy
+    return msgspec.structs.replace(
+        claimed,
+        state=state,
+        state_id=state.id,
+        state_type=state.type,
+        state_name=state.name,
+        start_time=claimed.start_time or state.timestamp,
+        run_count=claimed.run_count + (0 if policy.resuming else 1),
+        empirical_policy=msgspec.structs.replace(policy, resuming=False) if policy.resuming else policy,
+    )
+
+
+async def propose_patiently(
+    session: Session, flow_run_id: UUID, state: State, patience: float | None = None, known: FlowRun | None = None
+) -> Moved:
     """Propose until it is decided, waiting where the server asks to. Raises AbortedTransition."""
     while True:
-        moved = await propose(session, flow_run_id, state, patience)
+        moved = await propose(session, flow_run_id, state, patience, known)
         if moved.wait_seconds is None:
             break
         await asyncio.sleep(moved.wait_seconds)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
-__all__ = ["SCRIPT", "prepare"]
+__all__ = ["MODULES", "SCRIPT", "prepare"]
 
 SCRIPT = "FORKED_SCRIPT"
+MODULES = "FORKED_MODULES"
 
 
-def prepare(entrypoint: str | None = None, roots: Sequence[str] = ()) -> Callable[[], int]:
-    """`entrypoint` names a module that the template is to load, `roots` where it is."""
-    sys.path[:0] = roots
-    if entrypoint:
-        __import__(entrypoint)
+def prepare(modules: Sequence[str] = (), entrypoint: str | None = None, roots: Sequence[str] = ()) -> Callable[[], int]:
+    """`modules` are looked for in the folder that the environment names."""
+    sys.path[:0] = [os.environ.get(MODULES, ".")]
+    for name in modules:
+        import_module(name)
     return execute
 
 

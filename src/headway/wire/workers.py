@@ -138,6 +138,15 @@ class Claim(Reply):
     work_pool_name: str
 
 
+class ClaimFacts(Reply):
+    """What a claim tells of a run that its process would otherwise ask for; handed over on the worker's machine."""
+
+    flow_run: FlowRun
+    deployment_name: str | None = None
+    path: str | None = None
+    entrypoint: str | None = None
+
+
 class StopOrder(Reply):
     """End this attempt's infrastructure: asked politely, then after `grace_seconds` by force."""
 

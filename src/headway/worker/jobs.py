@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from headway.drivers.base import Configuration, ConfigurationType, DriverContext, Job, configure
 from headway.drivers.registry import DriverRegistry
-from headway.wire.workers import Claim
+from headway.wire.workers import Claim, ClaimFacts
 
 __all__ = ["RunEnvironment", "job_of", "preview"]
 
@@ -57,6 +59,19 @@ def job_of(claim: Claim, configuration: ConfigurationType, environment: RunEnvir
         labels={"headway.flow": claim.flow.name, "headway.work-pool": claim.work_pool_name},
         root=claim.deployment.path if claim.deployment else None,
         entrypoint=claim.deployment.entrypoint if claim.deployment else None,
+        facts=msgspec.json.encode(facts_of(claim)),
+    )
+
+
+def facts_of(claim: Claim) -> ClaimFacts:
+    deployment = claim.deployment
+    if deployment is None:
+        return ClaimFacts(flow_run=claim.flow_run)
+    return ClaimFacts(
+        flow_run=claim.flow_run,
+        deployment_name=deployment.name,
+        path=deployment.path,
+        entrypoint=deployment.entrypoint,
     )
 
 

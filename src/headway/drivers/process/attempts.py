@@ -2,6 +2,7 @@
 
 lock          held (flock) by whoever starts, then by the shim for as long as it lives
 work/         where the run starts when nothing else is set
+claim.json    what the claim has told of the run
 stdout stderr written by the run
 started.json  process and shim, written once the process runs
 exit.json     how it ended
@@ -124,6 +125,13 @@ class AttemptDirectory:
                 yield fd
         finally:
             os.close(fd)
+
+    def keep_facts(self, facts: bytes) -> str:
+        """Write what the claim has told; the file's path."""
+        path = self.path / "claim.json"
+        path.touch(mode=0o600)
+        path.write_bytes(facts)
+        return str(path)
 
     def started(self) -> Started | None:
         return read(self.path / "started.json", Started)

@@ -40,6 +40,7 @@ from headway.drivers.process.warm import Recipe, Templates
 __all__ = ["ProcessDriver"]
 
 STREAMS = ("stdout", "stderr")
+CLAIM_FILE = "HEADWAY_CLAIM_FILE"
 FORKS = sys.platform == "linux"
 TAIL_SECONDS = 0.2
 EXIT_FILE_SECONDS = 5.0
@@ -87,6 +88,8 @@ class ProcessDriver:
 
     def _begin(self, job: Job, directory: AttemptDirectory, plan: Plan, lock: int) -> Started:
         """Fork it from a template if that is wanted and possible, else spawn it."""
+        if job.facts is not None:
+            plan = replace(plan, env={**plan.env, CLAIM_FILE: directory.keep_facts(job.facts)})
         started = self._templates.fork(recipe(job, plan), directory, plan, lock) if forks(job) else None
         return started or spawn(directory, plan, lock)
 

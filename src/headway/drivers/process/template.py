@@ -18,9 +18,9 @@ import importlib
 import json
 import os
 import signal
+import site
 import socket
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -87,11 +87,8 @@ class Template:
         try:
             if recipe["working_dir"]:
                 os.chdir(recipe["working_dir"])
-            for name in recipe["modules"]:
-                importlib.import_module(name)
             target = importlib.import_module(self.main)
-            before |= own_modules(recipe["modules"])
-            self.run = target.prepare(recipe["entrypoint"], recipe["roots"])
+            self.run = target.prepare(recipe["modules"], recipe["entrypoint"], recipe["roots"])
         except BaseException as error:  # also what a module raises to end its process
             self.refusal = f"preloading failed: {type(error).__name__}: {error}"
         self.sources = {path: seen(path) for path in sources(before, recipe["modules"])}
@@ -119,17 +116,14 @@ class Template:
         return {"unfit": reason} if reason else None
 
 
-def own_modules(preloaded: list[str]) -> set[str]:
-    """Headway's own modules: they change with the installation, which needs a new worker anyway."""
-    return {name for name in sys.modules if name.partition(".")[0] == "headway" and name not in preloaded}
-
-
 def sources(before: set[str], preloaded: list[str]) -> Iterator[str]:
-    """The files behind what was preloaded: all that are not installed, and what was named."""
-    installed = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    """The files behind what was preloaded: all that are not installed, and what was named. Headway's own change
+    with its installation, which needs a new worker anyway."""
+    installed = (os.path.dirname(os.__file__), *site.getsitepackages())
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        if path and name not in before and (name in preloaded or not str(path).startswith(installed)):
+        ours = name in before or name.partition(".")[0] == "headway"
+        if path and (name in preloaded or not (ours or str(path).startswith(installed))):
             yield str(path)
 
 

@@ -32,7 +32,16 @@ RETRY_SECONDS = 300.0
 END_SECONDS = 2.0
 READ_AT_START = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "LC_", "LANG", "OPENSSL_", "SSL_CERT_", "AIOHTTP_")
 """Beginnings of the variables that a process, or a library when it is loaded, reads once."""
-IDENTITY = frozenset({"HEADWAY_FLOW_RUN_ID", "PREFECT__FLOW_RUN_ID", "HEADWAY_ATTEMPT", "HEADWAY_ATTEMPT_TOKEN"})
+IDENTITY = frozenset(
+    {
+        "HEADWAY_FLOW_RUN_ID",
+        "PREFECT__FLOW_RUN_ID",
+        "HEADWAY_ATTEMPT",
+        "HEADWAY_ATTEMPT_TOKEN",
+        "HEADWAY_CLAIM_FILE",
+    }
+)
+"""Variables that are different for every run."""
 logger = logging.getLogger("headway.worker")
 
 
