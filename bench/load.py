@@ -46,7 +46,8 @@ class Failed(Exception):
     """The unit of work failed; counted as an error, by message."""
 
 
-Script = Generator[Call, Reply, None]
+Script = Generator[Call, Reply, "int | None"]
+"""Returns how many things it has done; None is one."""
 
 
 @dataclass
@@ -111,8 +112,8 @@ class Connection:
     def _advance(self, reply: Reply | None) -> None:
         try:
             self._call = next(self._script) if reply is None else self._script.send(reply)
-        except StopIteration:
-            self._client.finished(self, time.perf_counter() - self._begun)
+        except StopIteration as done:
+            self._client.finished(self, time.perf_counter() - self._begun, 1 if done.value is None else done.value)
         except Failed as error:
             self._client.tally.error(str(error))
             self._client.finished(self, None)
@@ -211,9 +212,9 @@ class LoadClient:
         self.tally.requests += 1
         self.tally.latencies.append(seconds)
 
-    def finished(self, connection: Connection, seconds: float | None) -> None:
+    def finished(self, connection: Connection, seconds: float | None, units: int = 1) -> None:
         if seconds is not None:
-            self.tally.units += 1
+            self.tally.units += units
             self.tally.unit_seconds.append(seconds)
         if self._left is None or self._left > 0:
             self._left = None if self._left is None else self._left - 1

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from bench.load import Call, Failed, Reply, Script
 
 _ID = b'{"id":"'
@@ -45,6 +47,7 @@ def lifecycle(arguments: Mapping[str, Any]) -> Callable[[], Script]:
         run = _made_id((yield Call("POST", create, b"{}")))
         for body in states:
             _accepted((yield Call("POST", f"/flow_runs/{run}/set_state", body)))
+        return None
 
     return start
 
@@ -58,6 +61,7 @@ def post(arguments: Mapping[str, Any]) -> Callable[[], Script]:
         reply = yield call
         if reply.status != expected:
             raise Failed(f"{reply.status}: {reply.body[:150].decode(errors='replace')}")
+        return None
 
     return start
 
@@ -69,6 +73,7 @@ def deploy(arguments: Mapping[str, Any]) -> Callable[[], Script]:
     def start() -> Script:
         body = {**arguments["body"], "name": f"scheduled-{next(numbers)}"}
         _made_id((yield Call("POST", "/deployments/", json.dumps(body).encode())))
+        return None
 
     return start
 
@@ -82,8 +87,66 @@ def claim(arguments: Mapping[str, Any]) -> Callable[[], Script]:
         reply = yield Call("POST", path, json.dumps(body).encode())
         if reply.status != 200 or len(json.loads(reply.body)["claims"]) != 1:
             raise Failed(f"{reply.status}: {reply.body[:150].decode(errors='replace')}")
+        return None
 
     return start
+
+
+class _Run(msgspec.Struct):
+    id: str
+
+
+class _Claim(msgspec.Struct):
+    flow_run: _Run
+    attempt: int
+    token: str
+
+
+class _Claims(msgspec.Struct):
+    claims: list[_Claim]
+
+
+def batched(arguments: Mapping[str, Any]) -> Callable[[], Script]:
+    """Many runs at once, all the way: {"deployment_id": …, "pool": …, "worker_id": …, "size": …}.
+
+    Create them, claim as many, report that they were started, RUNNING, COMPLETED, report that they have ended: one
+    request each. Counts the runs that were accepted as COMPLETED.
+    """
+    size, pool = arguments["size"], f"/work_pools/{arguments['pool']}"
+    create = Call(
+        "POST", f"/deployments/{arguments['deployment_id']}/create_flow_run/bulk", json.dumps([{}] * size).encode()
+    )
+    read = msgspec.json.Decoder(_Claims).decode
+
+    def start() -> Script:
+        _fine((yield create))
+        asked = {"claim_id": str(uuid.uuid4()), "worker_id": arguments["worker_id"], "limit": size}
+        reply = yield Call("POST", f"{pool}/claim", msgspec.json.encode(asked))
+        _fine(reply)
+        claims = read(reply.body).claims
+        done = 0
+        for event, state in (("started", "RUNNING"), ("ended", "COMPLETED")):
+            told = {"event": event, "exit_code": 0 if event == "ended" else None}
+            reports = [{"flow_run_id": c.flow_run.id, "attempt": c.attempt, "token": c.token, **told} for c in claims]
+            report = Call("POST", f"{pool}/report", msgspec.json.encode({"reports": reports}))
+            ids = [claim.flow_run.id for claim in claims]
+            proposed = {"state": {"type": state}, "flow_runs": {"id": {"any_": ids}}, "limit": size}
+            enter = Call("POST", "/flow_runs/bulk_set_state", msgspec.json.encode(proposed))
+            for call in (report, enter) if event == "started" else (enter, report):
+                reply = yield call
+                _fine(reply)
+                if call is enter:
+                    done = reply.body.count(b'"status":"ACCEPT"')
+        if done != len(claims):
+            raise Failed(f"{done} of {len(claims)} runs were accepted as COMPLETED")
+        return done
+
+    return start
+
+
+def _fine(reply: Reply) -> None:
+    if reply.status not in (200, 201):
+        raise Failed(f"{reply.status}: {reply.body[:150].decode(errors='replace')}")
 
 
 SCRIPTS: Mapping[str, Callable[[Mapping[str, Any]], Callable[[], Script]]] = {
@@ -91,4 +154,5 @@ SCRIPTS: Mapping[str, Callable[[Mapping[str, Any]], Callable[[], Script]]] = {
     "post": post,
     "deploy": deploy,
     "claim": claim,
+    "batched": batched,
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bench.drive import load
 from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
-from bench.setup import deployed
-from bench.targets.base import Target
+from bench.setup import POOL, deployed
+from bench.targets.base import BenchError, Target
+
+BATCH = 50
 
 
 def measure_with(connections: int, target: Target, scale: Scale) -> Samples:
@@ -49,7 +51,41 @@ def _row(connections: int, reference: str, reach: float) -> Row:
     return Row(f"lifecycle-{connections}", lines, measure, peer_databases=("sqlite", "postgresql"))
 
 
+def _batched(target: Target, scale: Scale) -> Samples:
+    deployment = deployed(target)
+    made = target.api.post(f"/work_pools/{POOL}/workers", {"type": "process", "name": "batches"})
+    seen = load(
+        target,
+        "batched",
+        {"deployment_id": deployment, "pool": POOL, "worker_id": made["worker_id"], "size": BATCH},
+        connections=4,
+        seconds=scale.of(10, 3),
+        warm_up=scale.of(3, 1),
+    )
+    if not seen.units:
+        raise BenchError(f"No batch went through: {seen.figures['errors']}")
+    return {
+        "rate": seen.rate,
+        "errors": seen.errors,
+        "cpu_ms": seen.cpu_ms(),
+        "database_cpu_ms": 1000 * seen.database_cpu / seen.units,
+        **lag_samples(seen.lag),
+    }
+
+
 ROWS = (
     _row(8, "1.9 (PostgreSQL 10–13)", 200),
     _row(32, "did not finish (PostgreSQL 12)", 400),
+    Row(
+        "batched",
+        (
+            Line("rate", "lifecycles in batches: create, claim, report", "runs/s", "more", "–", 1200, 3000),
+            Line("errors", "errors", "", "less", "–", 0, 0),
+            Line("cpu_ms", "server CPU per lifecycle", "ms"),
+            Line("database_cpu_ms", "PostgreSQL CPU per lifecycle", "ms"),
+            *lag_lines(),
+        ),
+        _batched,
+        peer_databases=(),
+    ),
 )
