@@ -6,9 +6,8 @@ import asyncio
 import hmac
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import cache
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, lru_cache
 
 import msgspec
 from starlette.applications import Starlette
@@ -29,12 +28,39 @@ OLDEST_API_VERSION = (0, 8, 0)
 _OPEN_PATHS = frozenset({"health", "ready", "hello"})
 
 
-class ApiApp:
-    """Runs `Api.handle` for each HTTP request below its mount point."""
+class Gate:
+    """The API behind the checks that every request over HTTP passes: the stated API version, and the key."""
 
     def __init__(self, api: Api, api_key: str | None) -> None:
         self._api = api
         self._api_key = api_key
+
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        refused = refuse_version(request.headers.get("x-prefect-api-version"))
+        if refused is None and self._api_key is not None:
+            refused = self._refuse_key(request.path, request.headers, self._api_key)
+        return self._api.handle(request) if refused is None else _at_once(refused)
+
+    def _refuse_key(self, path: str, headers: Mapping[str, str], expected: str) -> Response | None:
+        if path.strip("/") in _OPEN_PATHS or _presented(headers.get("authorization", ""), expected):
+            return None
+        return Answer(401, {"exception_message": "Unauthorized", "detail": "This server needs an API key."}).response()
+
+
+async def _at_once(response: Response) -> Response:
+    return response
+
+
+def is_patient(path: str) -> bool:
+    """Whether the client of a request to `path` waits long, and may go away meanwhile."""
+    return path.endswith("/claim")
+
+
+class ApiApp:
+    """Runs the API for each HTTP request below its mount point."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # WebSockets are not offered: clients fall back to REST
@@ -44,19 +70,11 @@ class ApiApp:
         path = scope["raw_path"].decode("latin-1").removeprefix(scope.get("root_path", "").rstrip("/"))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _body(receive)
-        refused = refuse_version(headers) or self._refuse_key(path, headers)
         request = Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body)
-        if refused is None and path.endswith("/claim"):
-            await _while_there(self._api.handle(request), receive, send)
-            return
-        await _send(send, refused or await self._api.handle(request))
-
-    def _refuse_key(self, path: str, headers: dict[str, str]) -> Response | None:
-        if self._api_key is None or path.strip("/") in _OPEN_PATHS:
-            return None
-        if _presented(headers.get("authorization", ""), self._api_key):
-            return None
-        return Answer(401, {"exception_message": "Unauthorized", "detail": "This server needs an API key."}).response()
+        if is_patient(path):
+            await _while_there(self._gate(request), receive, send)
+        else:
+            await _send(send, await self._gate(request))
 
 
 def _presented(header: str, expected: str) -> bool:
@@ -69,9 +87,9 @@ def _presented(header: str, expected: str) -> bool:
     return hmac.compare_digest(credentials.encode(), expected.encode())
 
 
-def refuse_version(headers: dict[str, str]) -> Response | None:
+@lru_cache(maxsize=64)
+def refuse_version(stated: str | None) -> Response | None:
     """400 for an API version that is malformed or older than 0.8.0; absent means the newest (CONTRACT §1.2)."""
-    stated = headers.get("x-prefect-api-version")
     if stated is None:
         return None
     parts = stated.split(".")
@@ -92,7 +110,7 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-async def _while_there(work: Coroutine[Any, Any, Response], receive: Receive, send: Send) -> None:
+async def _while_there(work: Awaitable[Response], receive: Receive, send: Send) -> None:
     """Answer a request that may wait long; nobody waits for a client that has hung up."""
     answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
     try:
@@ -111,7 +129,7 @@ async def _send(send: Send, response: Response) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-def asgi_app(api: Api, api_key: str | None, lifespan: Callable[..., object] | None = None) -> Starlette:
+def asgi_app(api: Api, gate: Gate, lifespan: Callable[..., object] | None = None) -> Starlette:
     """The whole server as an ASGI application."""
     document: Callable[[], bytes] = cache(
         lambda: msgspec.json.encode(openapi.describe(api.endpoints, version=__version__))
@@ -129,7 +147,7 @@ def asgi_app(api: Api, api_key: str | None, lifespan: Callable[..., object] | No
         ("/docs", docs),
     ]
     return Starlette(
-        routes=[*(Route(path, endpoint) for path, endpoint in endpoints), Mount("/api", ApiApp(api, api_key))],
+        routes=[*(Route(path, endpoint) for path, endpoint in endpoints), Mount("/api", ApiApp(gate))],
         middleware=[Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])],
         lifespan=lifespan,  # type: ignore[arg-type]
     )

@@ -10,13 +10,21 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from headway.core.errors import HeadwayError
 from headway.core.server_lock import ServerLock
 from headway.core.settings import Settings
 from headway.server.app import Server, create_app
+from headway.server.asgi import Gate, is_patient
+from headway.server.http import ApiConnection
+
+_IDLE_SECONDS = 30
 
 
 class AddressInUse(HeadwayError):
@@ -69,7 +77,8 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api"
     config = uvicorn.Config(
         server.asgi(manage=False),
-        http="httptools",
+        http=partial(_connection, server.gate),  # type: ignore[arg-type]  # it is only called
+        timeout_keep_alive=_IDLE_SECONDS,
         loop="auto",
         lifespan="off",
         log_level=settings.log_level.lower(),
@@ -83,6 +92,23 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
         await runner.serve(sockets=[listening])
     finally:
         await server.stop()
+
+
+def _connection(
+    gate: Gate,
+    config: uvicorn.Config,
+    server_state: ServerState,
+    app_state: dict[str, Any],
+    _loop: asyncio.AbstractEventLoop | None = None,
+) -> ApiConnection:
+    """A new connection: the API's own, until it is asked for something else and uvicorn's takes over."""
+
+    def general() -> HttpToolsProtocol:
+        return HttpToolsProtocol(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
+
+    return ApiConnection(
+        gate, general, server_state, config.timeout_keep_alive, is_patient, log_access=config.access_log
+    )
 
 
 def _announce(url: str, lock: ServerLock, announce: Callable[[str], None]) -> None:
