@@ -31,6 +31,7 @@ from headway.sdk.entrypoints import load_flow
 from headway.sdk.fence import Fence, Lease
 from headway.sdk.flow_engine import FlowExecution
 from headway.sdk.flows import Flow
+from headway.sdk.links import Link
 from headway.sdk.logs import CAPTURE, FLOW_LOGGER
 from headway.sdk.proposals import propose_patiently
 from headway.sdk.session import Session
@@ -66,7 +67,7 @@ class EngineProcess:
         facts: ClaimFacts | None = None,
     ) -> None:
         self.flow_run_id = flow_run_id
-        self.session = Session(settings, headers=fence.headers)
+        self.session = Session(settings, headers=fence.headers, link=Link(settings))
         self.fence = fence
         self.whole_process = whole_process
         self._flow = flow

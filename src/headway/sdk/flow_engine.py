@@ -119,7 +119,8 @@ class FlowExecution:
             if ended.is_paused() or self.interruption.lost or (self.interruption.reason and ended.is_cancelled()):
                 return ended
             yield from self._prepare_retry(ended)
-            if self.context.parent is None:  # whoever sees the final state finds the task runs and logs too
+            # Whoever sees the final state finds the task runs and logs too.
+            if self.context.parent is None and self.session.has_waiting:
                 yield WaitFor(lambda: self.session.flush(FLUSH_BEFORE_END))
             answered = yield from self._propose(ended)
             if answered.is_cancelling():  # the code was at its end before it heard of it
@@ -294,7 +295,7 @@ class FlowExecution:
         return moved.state
 
     def _asked(self, state: State, patience: float | None) -> Coroutine[Any, Any, Moved]:
-        return propose(self.session, self.context.run.id, state, patience)
+        return propose(self.session, self.context.run.id, state, patience, self.context.run)
 
     def _report(self, state: State) -> None:
         level = logging.INFO if state.is_completed() else logging.ERROR

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from headway.core.errors import Conflict, NotFound, UnexpectedReply
 from headway.core.ids import new_id
 from headway.sdk.context import FLOW, TAGS, TASK, FlowRunContext
 from headway.sdk.effects import Engine, Remote, WaitFor, adrive, drive
@@ -60,7 +63,8 @@ def in_session(
     parameters: dict[str, Any],
 ) -> Engine[State]:
     """A root run from opening its session to the delivery of its last record."""
-    yield WaitFor(session.open)
+    if not session.is_open:
+        yield WaitFor(session.open)
     CAPTURE.start(level=session.settings.log_level, console=True)
     try:
         run = yield Remote(session.portal, find_run())
@@ -79,7 +83,8 @@ def in_session(
             lease.stop()
     finally:
         CAPTURE.stop()
-        yield WaitFor(session.close)
+        if not session.leave():
+            yield WaitFor(session.close)
 
 
 def _subflow(
@@ -104,11 +109,19 @@ def _subflow(
 async def _create(
     flow: Flow[Any, Any], parameters: dict[str, Any], session: Session, parent_task_run_id: Any = None
 ) -> FlowRun:
-    client = session.client
-    flow_id = session.flow_ids.get(flow.name)
-    if flow_id is None:
-        flow_id = session.flow_ids[flow.name] = (await client.create_flow(flow.name)).id
-    return await client.create_flow_run(
+    flow_ids = session.link.flow_ids
+    known = flow_ids.get(flow.name)
+    if known is not None:
+        with suppress(NotFound, Conflict, UnexpectedReply):  # it may be gone by now
+            return await _create_of(known, flow, parameters, session, parent_task_run_id)
+    flow_ids[flow.name] = (await session.client.create_flow(flow.name)).id
+    return await _create_of(flow_ids[flow.name], flow, parameters, session, parent_task_run_id)
+
+
+async def _create_of(
+    flow_id: UUID, flow: Flow[Any, Any], parameters: dict[str, Any], session: Session, parent_task_run_id: Any
+) -> FlowRun:
+    return await session.client.create_flow_run(
         FlowRunCreate(
             flow_id=flow_id,
             name=_name(flow, parameters),

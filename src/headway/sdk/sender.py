@@ -156,7 +156,7 @@ class BatchSender(Generic[T]):
         """Wait until everything put so far is delivered, `timeout` seconds at most; whether it is."""
         self._flushing += 1
         try:
-            self._hasten()
+            self.hasten()
             deadline = time.monotonic() + timeout
             while self._items or not self._idle.is_set():
                 left = deadline - time.monotonic()
@@ -167,10 +167,16 @@ class BatchSender(Generic[T]):
         finally:
             self._flushing -= 1
 
-    def _hasten(self) -> None:
+    def hasten(self) -> None:
+        """Send what there is now, without waiting for more."""
         hurry = self._hurry
         if hurry is not None and self._running:
             self._portal.loop.call_soon_threadsafe(hurry.set)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything put so far is delivered or dropped."""
+        return not self._items and self._idle.is_set()
 
     @property
     def waiting(self) -> int:

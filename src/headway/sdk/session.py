@@ -1,7 +1,8 @@
-"""What a root run needs of the outside: settings, a client on its own event loop, and the two senders.
+"""What a root run needs of the outside: settings, a client on an event loop of its own, and the two senders.
 
 Opened when a root flow (or a task outside flows) begins, shared by everything inside it, and closed when it
-has ended: then all records are delivered, or a warning counts the ones that are not.
+has ended: then all records are delivered, or a warning counts the ones that are not. The last log lines may
+be under way still; they are delivered before the process ends.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from uuid import UUID
 
 from headway.client.calls import body_of
 from headway.client.client import Client
-from headway.client.portal import Portal
 from headway.core.profiles import load_settings
 from headway.core.settings import Settings
 from headway.sdk.interruption import Interruption
+from headway.sdk.links import LINKS, Link
 from headway.sdk.records import TaskRunRecord, render, reports_of
 from headway.sdk.sender import BatchSender
 
@@ -29,13 +30,20 @@ NO_SUCH_ROUTE = (404, 405)
 
 
 class Session:
-    """`headers` (the fence of an attempt) go with every request."""
+    """`headers` (the fence of an attempt) go with every request.
 
-    def __init__(self, settings: Settings | None = None, headers: Mapping[str, str] | None = None) -> None:
+    `link` is the connection to use; by default it is shared with other sessions of this process.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, headers: Mapping[str, str] | None = None, link: Link | None = None
+    ) -> None:
         self.settings = settings or load_settings()
         self.log_level = logging.getLevelNamesMapping()[self.settings.log_level]
-        self.portal = Portal("headway-session")
-        self.client = Client(settings=self.settings, headers=headers)
+        self._shares = link is None
+        self.link = LINKS.take(self.settings) if link is None else link
+        self.portal = self.link.portal
+        self.client = Client(settings=self.settings, headers=headers, transport=self.link.transport)
         engine = self.settings.engine
         self.records: BatchSender[TaskRunRecord] = BatchSender(
             "task-run records", self.portal, self._send_records, batch=engine.event_batch, buffer=engine.event_buffer
@@ -44,16 +52,19 @@ class Session:
             "log lines", self.portal, self._send_logs, batch=engine.log_batch, buffer=engine.log_buffer
         )
         self._plain_records = self._plain_logs = False
-        self.flow_ids: dict[str, Any] = {}
         self.running: dict[UUID, Interruption] = {}
         """The flow runs in this session whose code can be interrupted."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is nothing to wait for before requests can be made."""
+        return self.link.is_open
+
     def open(self) -> None:
-        self.portal.start()
         try:
-            self.portal.call(self.client.transport.open())
+            self.link.open()
         except BaseException:
-            self.portal.stop()
+            self._give_back()
             raise
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -95,14 +106,43 @@ class Session:
         records = self.records.flush(limit)
         return self.logs.flush(limit if records else 0.0) and records
 
-    def close(self) -> None:
-        if not self.flush():
+    @property
+    def has_waiting(self) -> bool:
+        """Whether records or lines are not delivered yet."""
+        return not (self.records.is_idle and self.logs.is_idle)
+
+    def leave(self) -> bool:
+        """Close without waiting, if only log lines are still under way, to a server that answers; whether it did."""
+        away = self.records.away or self.logs.away
+        if not (self._shares and self.link.lasting) or away or not self.records.is_idle:
+            return False
+        self.records.close()
+        self.logs.close()
+        self.logs.hasten()
+        self._give_back(None if self.is_done else self)
+        return True
+
+    @property
+    def is_done(self) -> bool:
+        return self.logs.is_idle
+
+    def deliver(self, timeout: float | None = None) -> None:
+        """Wait until everything is delivered, or say what is not."""
+        if not self.flush(timeout):
             logger.warning(
                 "The server was not back in time: %d task-run records and %d log lines are lost.",
                 self.records.waiting,
                 self.logs.waiting,
             )
+
+    def close(self) -> None:
+        self.deliver()
         self.records.close()
         self.logs.close()
-        self.portal.call(self.client.close())
-        self.portal.stop()
+        self._give_back()
+
+    def _give_back(self, leaving: Session | None = None) -> None:
+        if self._shares:
+            LINKS.give(self.link, leaving)
+        else:
+            self.link.close()

@@ -92,7 +92,8 @@ def _open_session() -> Session:
 
 def _close_session(session: Session) -> None:
     CAPTURE.stop()
-    session.close()
+    if not session.leave():
+        session.close()
 
 
 def submit_task(task: Task[Any, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
