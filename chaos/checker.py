@@ -59,7 +59,7 @@ async def check(evidence: Evidence, api: Api) -> tuple[list[Violation], dict[str
 
 
 def judge(story: Story, seen: Observed) -> tuple[list[Violation], dict[str, Any]]:
-    waits: list[float] = []
+    waits: list[tuple[float, bool]] = []
     found = [
         *_lost(story, seen),
         *_unfinished(story, seen),
@@ -136,7 +136,7 @@ def _false_crashes(story: Story, run: str, history: list[State]) -> Found:
                 )  # fmt: skip
 
 
-def _late(story: Story, seen: Observed, waits: list[float]) -> Found:
+def _late(story: Story, seen: Observed, waits: list[tuple[float, bool]]) -> Found:
     for run, lives_of in story.lives.items():
         history = seen.histories.get(run, [])
         for life in lives_of:
@@ -147,7 +147,7 @@ def _late(story: Story, seen: Observed, waits: list[float]) -> Found:
                 continue  # it was over, or somebody else's, when it died
             base = story.reachable_from(life.killed, story.plan.truth_bound, life.away)
             waited = (true.time if true is not None else float("inf")) - base
-            waits.append(max(waited, 0.0))
+            waits.append((max(waited, 0.0), base == life.killed))
             if waited > story.plan.truth_bound:
                 yield Violation(
                     "late", run, f"Attempt {life.attempt} (pid {life.pid}) died at {life.killed:.3f}; the run was "
@@ -260,11 +260,11 @@ def _orphans(story: Story) -> Found:
             yield Violation("orphan", None, f"pid {seen.pid} of worker {seen.worker} still runs: {seen.command[:120]}")
 
 
-def _figures(story: Story, seen: Observed, waits: list[float]) -> dict[str, Any]:
+def _figures(story: Story, seen: Observed, waits: list[tuple[float, bool]]) -> dict[str, Any]:
     everybody = [life for lives_of in story.lives.values() for life in lives_of]
     faults = Counter(fault["kind"] for fault in story.faults)
     held = Counter(fault["kind"] for fault in story.faults if fault["held"])
-    waits.sort()
+    reached = sorted(waited for waited, there in waits if there)
     beside = [old.last - new.start for lives_of in story.lives.values() for old, new in pairwise(lives_of)]
     return {
         "accepted_runs": len(story.accepted),
@@ -278,6 +278,8 @@ def _figures(story: Story, seen: Observed, waits: list[float]) -> dict[str, Any]
         "faults_that_hit_something_held": sum(held.values()),
         "outages": len(story.outages),
         "deaths_judged": len(waits),
-        "seconds_until_true": {name: round(waits[int((len(waits) - 1) * at)], 2) for name, at in SHOWN if waits},
+        "deaths_while_the_control_plane_was_away": sum(not there for _, there in waits),
+        "longest_wait_after_a_recovery": round(max([waited for waited, there in waits if not there], default=0.0), 2),
+        "seconds_until_true": {name: round(reached[int((len(reached) - 1) * at)], 2) for name, at in SHOWN if reached},
         "longest_overlap_seconds": round(max([0.0, *beside]), 2),
     }  # fmt: skip

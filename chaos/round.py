@@ -124,17 +124,23 @@ async def _end(load: Load, clients: list[asyncio.Task[Any]], kinds: list[asyncio
 
 
 async def _probe(load: Load, injector: Faults) -> None:
-    """Notes when the control plane as a whole did not take a write for more than SILENCE_SECONDS, whatever the
-    reason: a machine that is busy with other things is an absence like any other."""
+    """Notes when no server took a write for more than SILENCE_SECONDS, whatever the reason: a machine that is busy
+    with other things is an absence like any other; one frozen replica of two is none."""
     answered = time.time()
-    while True:
-        with contextlib.suppress(Exception):
-            if (await load.api.once("POST", "/flows/", {"name": "probe"}))[0] < 300:
-                now = time.time()
-                if now - answered > SILENCE_SECONDS:
-                    injector.journal.note("outage", kind="measured", begin=answered, end=now)
-                answered = now
-        await asyncio.sleep(PROBE_SECONDS)
+
+    async def ask(url: str) -> None:
+        nonlocal answered
+        while True:
+            with contextlib.suppress(Exception):
+                asked = load.api.once("POST", "/flows/", {"name": "probe"}, url=url)
+                if (await asyncio.wait_for(asked, SILENCE_SECONDS))[0] < 300:
+                    now = time.time()
+                    if now - answered > SILENCE_SECONDS:
+                        injector.journal.note("outage", kind="measured", begin=answered, end=now)
+                    answered = now
+            await asyncio.sleep(PROBE_SECONDS)
+
+    await asyncio.gather(*(ask(url) for url in load.api.urls))
 
 
 async def _settle(plan: Plan, load: Load, say: Say) -> None:
