@@ -16,12 +16,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from sqlalchemy import create_engine, insert
+from sqlalchemy import insert
 
-from headway.store.tables import metadata, telemetry
+from headway.store.database import Database
+from headway.store.tables import live_run, metadata, telemetry
+from headway.testing.databases import point_to, url_of
 from headway.testing.filter_walk import MODELS, Question, questions
 from headway.testing.filter_world import World, build_world
 from headway.testing.naive_filter import NaiveFilter
+from headway.testing.postgres import Cluster
 from headway.testing.processes import Place
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "openapi-3.8.8.json").read_text())
@@ -53,7 +56,8 @@ LOOPS_OFF = dict.fromkeys(
 class Asked:
     """One connection to the server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, database: str) -> None:
+        self.database = database
         parts = urlsplit(url)
         self.base = parts.path
         self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
@@ -72,26 +76,43 @@ class Asked:
         return {row["id"] for row in found}
 
 
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     home = tmp_path_factory.mktemp("filter-walk")
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgres")
+        point_to(home, cluster.new_database())
     with Place(home) as place:
         server = place.server(**LOOPS_OFF)
         fill(home, WORLD)
-        asked = Asked(server.url)
+        asked = Asked(server.url, request.param)
         yield asked
         asked.connection.close()
 
 
 def fill(home: Path, world: World) -> None:
-    """Put the world into the server's two database files."""
-    for file, tables in (("headway.db", metadata.tables), ("headway-telemetry.db", telemetry.tables)):
-        engine = create_engine(f"sqlite:///{home / file}", connect_args={"timeout": 30})
-        with engine.begin() as connection:
+    """Put the world into the server's database: two files of SQLite, or one PostgreSQL."""
+    record = url_of(home)
+    beside = f"sqlite:///{home / 'headway-telemetry.db'}" if record.startswith("sqlite") else record
+    for url, tables in ((record, metadata.tables), (beside, telemetry.tables)):
+        database = Database(url)
+        with database.engine.begin() as connection:
             for name, rows in world.rows.items():
                 for row in rows if name in tables else ():
                     connection.execute(insert(tables[name]), row)
-        engine.dispose()
+            if tables is metadata.tables:
+                connection.execute(insert(live_run), [live_row(run) for run in world["flow_run"] if is_live(run)])
+        database.engine.dispose()
+
+
+def is_live(run: dict[str, Any]) -> bool:
+    return run["state_type"] in ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
+
+
+def live_row(run: dict[str, Any]) -> dict[str, Any]:
+    shared = ("state_type", "state_name", "work_pool_id", "work_queue_id", "deployment_id")
+    row = {name: run.get(name) for name in shared}
+    return {**row, "flow_run_id": run["id"], "state_since": run["state_timestamp"] or run["created"]}
 
 
 def expected(table: str, filters: dict[str, Any]) -> set[str]:
@@ -108,7 +129,8 @@ def test_each_operator_finds_over_http_what_the_naive_filter_finds(ask: Asked, r
         assert ask.ids(route, own(question)) == expected(question.table, own(question)), question
     covered = {question.key for question in QUESTIONS}
     assert covered == operators_of_the_reference()
-    record_property("note", f"/filter over HTTP: {len(covered)} of {len(covered)} (model, field, operator) covered")
+    told = f"{len(covered)} of {len(covered)} (model, field, operator) covered"
+    record_property("note", f"/filter over HTTP on {ask.database}: {told}")
 
 
 @pytest.mark.parametrize("root", RELATED)

@@ -17,13 +17,29 @@ import pytest
 
 from headway.client import SyncClient
 from headway.core.settings import Settings
+from headway.testing.databases import point_to
+from headway.testing.postgres import Cluster
 from headway.testing.processes import Place
 from headway.testing.project import Project
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `both_databases` are run on SQLite and on PostgreSQL."""
+    if metafunc.definition.get_closest_marker("both_databases"):
+        metafunc.parametrize("stored_in", ["sqlite", "postgresql"])
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def stored_in() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def place(tmp_path: Path, stored_in: str, request: pytest.FixtureRequest) -> Iterator[Place]:
     """A home folder; whatever the test starts there is ended, runs included."""
+    if stored_in == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgres")
+        point_to(tmp_path / "home", cluster.new_database())
     with Place(tmp_path / "home") as opened:
         yield opened
     end_stray_runs(opened.home)

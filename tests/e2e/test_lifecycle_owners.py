@@ -60,6 +60,7 @@ def marks(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.both_databases
 def test_a_run_that_dies_with_its_worker_is_tried_again_by_the_next_one(
     place: Place, project: Project, marks: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_what_was_frozen_beyond_its_lease_finds_another_owner_and_ends(
     eventually(lambda: gone(*second) and at_rest(place), 60)
 
 
+@pytest.mark.both_databases
 def test_two_workers_race_for_forty_runs_and_each_is_run_once(place: Place, project: Project, tmp_path: Path) -> None:
     pool, book = project.pool(), tmp_path / "book"
     deployment = project.deploy("noted", NOTED, pool, job_variables={"isolation": "inline"})

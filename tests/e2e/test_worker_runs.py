@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import psutil
+import pytest
 
 from headway.client import SyncClient
 from headway.core.states import StateType
@@ -89,6 +90,7 @@ def gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.both_databases
 def test_a_run_is_executed_in_a_process_and_its_output_is_in_its_logs(site: Place, project: Project) -> None:
     pool = project.pool()
     site.worker(pool)
@@ -130,6 +132,7 @@ def test_a_run_whose_process_is_killed_is_crashed_with_the_signal_within_a_secon
     eventually(lambda: gone(child), 10, "the killed run's child to be gone")
 
 
+@pytest.mark.both_databases
 def test_a_run_that_crashes_with_retries_left_gets_a_second_attempt(
     site: Place, project: Project, tmp_path: Path
 ) -> None:
@@ -168,6 +171,7 @@ def test_a_run_that_cannot_be_started_says_why_and_is_not_tried_again(site: Plac
     assert "No such file" in crashed.state.message
 
 
+@pytest.mark.both_databases
 def test_cancelling_ends_the_whole_process_group_within_ten_seconds(
     site: Place, project: Project, tmp_path: Path
 ) -> None:

@@ -108,7 +108,7 @@ class Database:
 
         Raises:
             Unavailable: nobody can tell whether it was committed, or nothing happened; repeating is safe.
-            Invalid: the database cannot keep a text.
+            Invalid: the database cannot keep a value.
         """
         return await self._submit(True, work, args, kwargs)
 
@@ -146,7 +146,7 @@ class Database:
                     f"The database cannot answer right now: {_reason(error)}. {doubt}".strip(), _RETRY_AFTER
                 ) from error
             case Verdict.REFUSE:
-                raise Invalid(f"The database cannot keep this text: {_reason(error)}.") from error
+                raise Invalid(f"The database cannot keep this value: {_reason(error)}.") from error
             case _:
                 raise error
 

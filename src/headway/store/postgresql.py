@@ -13,7 +13,7 @@ from enum import Enum, auto
 import msgspec
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -30,7 +30,6 @@ PRESENCE = {"record": 0x68776179_01, "telemetry": 0x68776179_02}
 
 _REPEATABLE = {"40001", "40P01", "55P03", "25006"}  # serialization, deadlock, lock not available, read-only standby
 _TAKEN = "23505"
-_UNTRANSLATABLE = ("22021", "22P05")
 _CONNECT_SECONDS = 10
 
 
@@ -45,7 +44,7 @@ class Verdict(Enum):
     LOST = auto()
     """The connection is gone, or none is to be had."""
     REFUSE = auto()
-    """PostgreSQL cannot keep this text at all."""
+    """PostgreSQL cannot keep one of the values at all."""
 
 
 def dsn(url: str) -> str:
@@ -99,12 +98,12 @@ def judge(error: SQLAlchemyError) -> Verdict:
     if not isinstance(error, DBAPIError):
         return Verdict.RAISE
     code = getattr(error.orig, "sqlstate", None)
+    if isinstance(error, DataError):
+        return Verdict.REFUSE  # NUL in a text, which psycopg itself refuses; a number that is too large
     if error.connection_invalidated or code is None or code[:2] in ("08", "53") or code[:3] == "57P":
         return Verdict.LOST if error.connection_invalidated or _is_operational(error) else Verdict.RAISE
     if code in _REPEATABLE:
         return Verdict.REPEAT
-    if code in _UNTRANSLATABLE:
-        return Verdict.REFUSE
     return Verdict.REPEAT_ONCE if code == _TAKEN else Verdict.RAISE
 
 

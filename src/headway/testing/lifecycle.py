@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from headway.store.database import Database
+from headway.testing.databases import url_of
 from headway.testing.processes import Place
 from headway.testing.waiting import eventually
 
@@ -64,11 +65,12 @@ def _runs(pid: int) -> bool:
 
 def rows(place: Place, query: str) -> list[tuple[Any, ...]]:
     """What the server's database says, read from outside."""
-    connection = sqlite3.connect(place.home / "headway.db")
+    database = Database(url_of(place.home))
     try:
-        return connection.execute(query).fetchall()
+        with database.engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(query)]
     finally:
-        connection.close()
+        database.engine.dispose()
 
 
 def at_rest(place: Place) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from headway.testing.databases import url_of
 from headway.testing.waiting import eventually
 
 __all__ = ["Command", "Place", "Program", "ServerProcess", "WorkerProcess"]
@@ -166,6 +167,8 @@ class Place:
         ours = {"HEADWAY_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         if self.url is not None:
             ours["HEADWAY_API_URL"] = self.url
+        if not (database := url_of(self.home)).startswith("sqlite"):
+            ours["HEADWAY_SERVER_DATABASE_URL"] = database
         return {**kept, **ours, **{f"HEADWAY_{name.upper()}": str(value) for name, value in settings.items()}}
 
     def server(self, port: int = 0, **settings: Any) -> ServerProcess:
