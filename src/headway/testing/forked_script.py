@@ -24,3 +24,7 @@ def prepare(modules: Sequence[str] = (), entrypoint: str | None = None, roots: S
 def execute() -> int:
     exec(compile(os.environ.pop(SCRIPT), "<script>", "exec"), {"__name__": "__main__"})
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(execute())

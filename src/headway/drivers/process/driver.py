@@ -72,7 +72,7 @@ class ProcessDriver:
 
     def preview(self, job: Job) -> str:
         settings = configuration(job)
-        plan = planned(job, "(a folder made for the attempt)")
+        plan = planned(job, "(a folder made for the attempt)", self.engine)
         isolation = "spawn" if settings.isolation == "fork" and not forks(job) else settings.isolation
         head = f"Isolation: {isolation}\n" if isolation != "spawn" else ""
         return head + plan.shown(mask_environment(job.env, job.secrets))
@@ -83,7 +83,7 @@ class ProcessDriver:
         directory = AttemptDirectory.of(self._context.home, job.pool, job.flow_run_id, job.attempt)
         if job.root and not Path(job.root).is_dir():
             job = replace(job, root=None)  # on another machine; the engine says which path it missed
-        plan = planned(job, str(directory.path / "work"))
+        plan = planned(job, str(directory.path / "work"), self.engine)
         return directory.handle(await asyncio.to_thread(launch, directory, plan, partial(self._begin, job)))
 
     def _begin(self, job: Job, directory: AttemptDirectory, plan: Plan, lock: int) -> Started:
@@ -221,12 +221,13 @@ def recipe(job: Job, plan: Plan) -> Recipe:
     return Recipe.of(plan.env, modules, entrypoint=job.entrypoint, roots=roots, working_dir=folder)
 
 
-def planned(job: Job, own_folder: str) -> Plan:
-    """The command, folder and environment of the run's process."""
+def planned(job: Job, own_folder: str, engine: str) -> Plan:
+    """The command, folder and environment of the run's process; `engine` is our own engine's module."""
     settings = configuration(job)
     command = job.command or (shlex.split(settings.command) if settings.command else ())
+    arguments = engine_arguments(settings.engine) if settings.engine not in (None, "headway") else ("-m", engine)
     return Plan(
-        command=command or (sys.executable, *engine_arguments(settings.engine)),
+        command=command or (sys.executable, *arguments),
         working_dir=settings.working_dir or job.root or own_folder,
         env=inherited(job.env),
     )
