@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.drivers.process import tail
@@ -25,6 +25,7 @@ def test_a_file_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
     assert list(Tail(tmp_path / "absent", "stdout", 0).read(final=True)) == []
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=400), cuts=st.lists(st.integers(0, 400), max_size=6))
 def test_reading_piece_by_piece_gives_the_same_lines_as_reading_at_once(content: bytes, cuts: list[int]) -> None:
     content = content.replace(b"\x00", b"\n")
