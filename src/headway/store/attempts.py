@@ -24,7 +24,7 @@ from headway.store.facts import state_of
 from headway.store.hot import Hot, instant, moment, unjson
 from headway.store.protocols import Outcome, Reaped, Renewal, Renewed
 from headway.store.records import Row, add, one, rows
-from headway.store.tables import attempt, flow_run_state, live_run, server_beat, work_pool, worker
+from headway.store.tables import attempt, flow_run, flow_run_state, live_run, server_beat, work_pool, worker
 from headway.store.transitions import decide_and_apply
 
 __all__ = ["AttemptStore", "fenced_out", "offers", "stop_orders"]
@@ -70,8 +70,8 @@ class AttemptStore:
     async def expired_pauses(self, now: datetime, limit: int) -> list[UUID]:
         return await self.database.read(_in_state, "PAUSED", live_run.c.due, now, limit)
 
-    async def stuck_cancellations(self, since: datetime, limit: int) -> list[UUID]:
-        return await self.database.read(_in_state, "CANCELLING", live_run.c.state_since, since, limit)
+    async def stuck_cancellations(self, since: datetime, limit: int) -> list[tuple[UUID, str | None]]:
+        return await self.database.read(_stuck, since, limit)
 
 
 # --- workers ---
@@ -315,6 +315,16 @@ def _late_runs(connection: Connection, due_before: datetime, limit: int) -> list
         .limit(limit)
     )
     return [(row[0], row[1]) for row in connection.execute(overdue)]
+
+
+def _stuck(connection: Connection, since: datetime, limit: int) -> list[tuple[UUID, str | None]]:
+    waiting = (
+        select(live_run.c.flow_run_id, flow_run.c.infrastructure_pid)
+        .join(flow_run, flow_run.c.id == live_run.c.flow_run_id)
+        .where(live_run.c.state_type == "CANCELLING", live_run.c.state_since < since)
+    )
+    found = connection.execute(waiting.order_by(live_run.c.state_since).limit(limit))
+    return [(row[0], row[1]) for row in found]
 
 
 def _in_state(connection: Connection, type: str, column: Column[datetime], before: datetime, limit: int) -> list[UUID]:

@@ -569,7 +569,9 @@ class Attempts(Protocol):
 
     async def expired_pauses(self, now: datetime, limit: int) -> list[UUID]: ...
 
-    async def stuck_cancellations(self, since: datetime, limit: int) -> list[UUID]: ...
+    async def stuck_cancellations(self, since: datetime, limit: int) -> list[tuple[UUID, str | None]]:
+        """The runs that are CANCELLING for so long, and what their infrastructure is called."""
+        ...
 
 
 class Tallies(Protocol):
@@ -621,13 +623,14 @@ class Situations(Protocol):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a pulse compares with. Seconds: since when the last beat is a gap, when a run is late, when a queue is
-    silent, and how far `ahead` it looks for runs that fall due."""
+    silent, when a worker is, and how far `ahead` it looks for runs that fall due."""
 
     longest_gap: float
     late_after: float
     silence: float
     missed_heartbeats: int
     ahead: float
+    unvouched: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ def _beat(connection: Connection, now: datetime, limits: Limits, pools: Collecti
         silent=ago(limits.silence),
         missed=limits.missed_heartbeats,
         soon=ago(-limits.ahead),
+        unvouched=ago(limits.unvouched),
         pools=list(pools),
     )
     time, *due, falls_due = found[0]

@@ -27,7 +27,7 @@ from headway.core.rules.commands import (
     Status,
     TaskChange,
 )
-from headway.core.rules.endings import Fate, crash, fate
+from headway.core.rules.endings import Fate, crash, fate, may_still_run
 from headway.core.rules.facts import Attempt, Facts, Policy, Run, Terms, World
 from headway.core.rules.fencing import admit, attempt_after, check_fence
 from headway.core.rules.table import Case, Reject, Verdict, Wait, follow
@@ -288,6 +288,8 @@ def _end_attempt(command: EndAttempt, world: World, now: datetime, terms: Terms)
         return Decision(Status.ACCEPT, "The attempt has ended.", 0, facts, facts, retry_scheduled=repeated)
     if command.event is Ending.STARTED:
         return _started(command, facts, attempt, now, terms)
+    if command.event is Ending.LOST and may_still_run(facts.run, attempt, now, terms):
+        return _await_stop(facts, attempt, now, terms)
     end = fate(command, facts.run, attempt, now, terms)
     return _settle(command, facts, attempt, end, world, now)
 
@@ -302,6 +304,15 @@ def _started(command: EndAttempt, facts: Facts, attempt: Attempt, now: datetime,
     )
     run = replace(facts.run, infrastructure_pid=command.infrastructure_pid or facts.run.infrastructure_pid)
     return Decision(Status.ACCEPT, None, 0, facts, replace(facts, run=run, attempt=attempt))
+
+
+def _await_stop(facts: Facts, attempt: Attempt, now: datetime, terms: Terms) -> Decision:
+    """A cancelled run whose worker is dead: it stays CANCELLING, and its attempt is kept for a worker to adopt."""
+    message = f"Nothing is heard from worker '{attempt.worker_name}'; infrastructure may still run: "
+    state = states.Cancelling(message + (facts.run.infrastructure_pid or str(dict(attempt.handle or {}))))
+    run, written = enter(facts.run, replace(state, timestamp=now))
+    held = replace(attempt, lease_end=now + timedelta(seconds=terms.cancel_timeout + terms.lease_ttl))
+    return Decision(Status.ACCEPT, None, 0, facts, replace(facts, run=run, attempt=held), (written,))
 
 
 def _settle(command: EndAttempt, facts: Facts, attempt: Attempt, end: Fate, world: World, now: datetime) -> Decision:

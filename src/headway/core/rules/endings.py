@@ -13,7 +13,7 @@ from headway.core.rules.commands import EndAttempt, Ending
 from headway.core.rules.facts import Attempt, Run, Terms
 from headway.core.states import State
 
-__all__ = ["Fate", "crash", "describe", "fate"]
+__all__ = ["Fate", "crash", "describe", "fate", "may_still_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,15 @@ def fate(command: EndAttempt, run: Run, attempt: Attempt, now: datetime, terms: 
     if state.is_pending and command.event is Ending.START_FAILED:
         return _start_failed(command, run, message, now, terms)
     return crash(run, message, now)
+
+
+def may_still_run(run: Run, attempt: Attempt, now: datetime, terms: Terms) -> bool:
+    """Whether nobody can say that a run that is CANCELLING has stopped: its worker is dead, and what it started is
+    known. After `cancel_timeout` nobody waits for that any more."""
+    state = run.state
+    if state is None or not state.is_cancelling or attempt.handle is None:
+        return False
+    return now < state.timestamp + timedelta(seconds=terms.cancel_timeout)
 
 
 def _depends_on_process(run: Run) -> bool:

@@ -28,6 +28,7 @@ class Terms:
     lease_ttl: float = 20.0
     start_failures_max: int = 3
     start_backoff: float = 5.0
+    cancel_timeout: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

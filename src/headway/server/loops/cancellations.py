@@ -34,6 +34,12 @@ class Cancellations(Loop):
     async def run_once(self) -> int:
         """One pass; how many runs were cancelling for too long."""
         stuck = await self._store.stuck_cancellations(self._clock.now() - self._timeout, BATCH)
-        cancelled = states.Cancelled("The run was asked to stop, and nobody said that it had.")
-        await self._transitions.submit_all([Propose(id, cancelled, only_from=StateType.CANCELLING) for id in stuck])
+        await self._transitions.submit_all(
+            [Propose(id, states.Cancelled(_message(pid)), only_from=StateType.CANCELLING) for id, pid in stuck]
+        )
         return len(stuck)
+
+
+def _message(infrastructure_pid: str | None) -> str:
+    told = "The run was asked to stop, and nobody said that it had."
+    return told if infrastructure_pid is None else f"{told} Its infrastructure may still run: {infrastructure_pid}"

@@ -49,6 +49,7 @@ class Pulse(Loop):
             silence=settings.queue_silence_seconds,
             missed_heartbeats=MISSED_HEARTBEATS,
             ahead=2 * self.interval,
+            unvouched=settings.lease.ttl_seconds / 2,
         )
 
     async def run_once(self) -> Beat:

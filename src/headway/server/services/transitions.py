@@ -48,6 +48,7 @@ def terms_of(settings: ServerSettings) -> Terms:
         slot_wait=settings.slot_wait_seconds,
         lease_ttl=settings.lease.ttl_seconds,
         start_failures_max=settings.start_failures_max,
+        cancel_timeout=settings.cancel_timeout_seconds,
     )
 
 

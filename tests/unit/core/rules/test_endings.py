@@ -18,6 +18,7 @@ from .factories import NOW, TERMS, claimed, run_in, state, world_of
 RETRY = Policy(retries=1, retry_delay=10)
 IN_PROCESS = Policy(retries=3, retry_type="in_process")
 SUSPENDED = state("PAUSED", details={"pause_reschedule": True})
+LONG_CANCELLING = replace(state("CANCELLING"), timestamp=NOW - timedelta(seconds=TERMS.cancel_timeout + 1))
 E = Ending
 
 
@@ -61,6 +62,7 @@ CASES: list[tuple[str, State, dict[str, Any], dict[str, Any], Ending, list[str]]
     ),
     ("was cancelled", state("CANCELLING"), {"policy": RETRY}, {"nonce": "n"}, E.ENDED, ["Cancelled"]),
     ("was lost while cancelling", state("CANCELLING"), {}, {"nonce": "n"}, E.LOST, ["Cancelled"]),
+    ("could not be stopped", LONG_CANCELLING, {}, {"handle": {"pid": 7}}, E.LOST, ["Cancelled"]),
     ("had finished", state("COMPLETED"), {"policy": RETRY}, {"nonce": "n"}, E.ENDED, []),
     ("had been restarted", state("SCHEDULED"), {}, {"nonce": "n"}, E.ENDED, []),
     ("had been suspended", SUSPENDED, {}, {"nonce": "n"}, E.ENDED, []),
@@ -188,3 +190,11 @@ def test_a_lost_attempt_names_its_worker() -> None:
     run = run_in(states.Running())
     message = end(world_of(run, claimed(run, nonce="n")), E.LOST, token=None).written[0].message
     assert message == "Attempt 1 was lost: nothing was heard from worker 'w1' and its process until its lease ran out."
+
+
+def test_a_cancelled_run_whose_worker_is_dead_says_what_may_still_run_and_keeps_its_attempt() -> None:
+    run = replace(run_in(state("CANCELLING")), infrastructure_pid="host:7")
+    decision = end(world_of(run, claimed(run, nonce="n", handle={"pid": 7})), E.LOST, token=None)
+    assert decision.written[0].message == ("Nothing is heard from worker 'w1'; infrastructure may still run: host:7")
+    assert decision.attempt is not None
+    assert decision.attempt.alive

@@ -329,6 +329,41 @@ async def test_cancelling_orders_the_worker_to_stop_and_the_end_makes_it_cancell
     assert not (await plant.claim(0)).stop
 
 
+async def test_a_cancelled_run_whose_worker_is_dead_is_offered_to_the_next_one_who_ends_it(plant: Plant) -> None:
+    run = await plant.world.add_run()
+    claim = await plant.claimed()
+    await plant.report(claim, AttemptEvent.STARTED, handle={"pid": 1}, infrastructure_pid="host:1")
+    await plant.world.propose(run, states.Running(), caller=engine(claim))
+    await plant.world.propose(run, states.Cancelling(), caller=Caller())
+    assert await plant.pass_time(60) == 1
+    last = (await plant.world.rows(flow_run_state, flow_run_id=run))[-1]
+    assert (last["type"], last["message"]) == (
+        "CANCELLING",
+        "Nothing is heard from worker 'w1'; infrastructure may still run: host:1",
+    )
+    other = await plant.world.add_worker("w2")
+    (offer,) = (await plant.claim(0, worker_id=other)).adopt
+    assert (offer.flow_run_id, offer.cancelling) == (run, True)
+    assert [order.flow_run_id for order in (await plant.renew(claim, worker=other)).stop] == [run]
+    assert (await plant.report(claim, AttemptEvent.ENDED, signal=9)).state.type == "CANCELLED"
+    assert not await plant.world.rows(slot)
+
+
+async def test_a_cancelled_run_that_nobody_can_reach_is_given_up_and_says_so(plant: Plant) -> None:
+    run = await plant.world.add_run()
+    claim = await plant.claimed()
+    await plant.report(claim, AttemptEvent.STARTED, handle={"pid": 1}, infrastructure_pid="host:1")
+    await plant.world.propose(run, states.Cancelling(), caller=Caller())
+    await plant.pass_time(30)
+    for _ in range(30):
+        await plant.pass_time(10)
+    assert await plant.cancellations.run_once() == 1
+    last = (await plant.world.rows(flow_run_state, flow_run_id=run))[-1]
+    assert (last["type"], "may still run: host:1" in last["message"]) == ("CANCELLED", True)
+    await plant.pass_time(30)
+    assert (await plant.world.row(attempt, flow_run_id=run))["ended"] is not None
+
+
 async def test_an_engine_that_says_it_crashed_is_retried_once_its_process_has_ended(plant: Plant) -> None:
     run = await plant.world.add_run(policy=Policy(retries=1))
     claim = await plant.claimed()
