@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-.PHONY: help demo test test-live check contract chaos docs lock clean
+.PHONY: help demo test test-live check contract bench chaos docs lock clean
 help:
 	@echo "make demo      run the autoloader example on real data: server, workers, a crash and its recovery"
 	@echo "make test      lint, types, layers and every test"
 	@echo "make test-live what needs root or the reference: full disk, cut network, stock workers, the live contract"
+	@echo "make bench     measure every row of the performance table; PEER=prefect measures the reference beside it"
 	@echo "make chaos     kill everything under load on both databases, and prove that nothing was lost"
 	@echo "make contract  call every route on a live reference server too, and compare"
 	@echo "make check     lint, types and layers only"
@@ -47,6 +48,9 @@ contract: $(VENV)/.test
 
 test-live: $(VENV)/.test
 	$(BIN)/python -m pytest -q --live tests/contract tests/e2e/test_chaos.py tests/e2e/test_shared_pool.py
+
+bench: $(VENV)/.test
+	$(BIN)/python -m bench $(ROWS) $(if $(PEER),--peer $(PEER)) $(BENCH_ARGS)
 
 chaos: $(VENV)/.test
 	$(BIN)/python -m chaos $(CHAOS_ARGS)

@@ -68,6 +68,11 @@ def table(rows: Iterable[Row], results: Results, labels: Sequence[str]) -> list[
             if all(value is None for value in medians.values()) and not _failed(row, results, labels):
                 continue
             ours = [value for label, value in medians.items() if label.startswith(OURS)]
+            broke = any(
+                medians[label] is None and (row.name, label) in results.failures
+                for label in labels
+                if label.startswith(OURS)
+            )
             body.append(
                 [
                     f"{row.name}: {line.title}",
@@ -76,7 +81,7 @@ def table(rows: Iterable[Row], results: Results, labels: Sequence[str]) -> list[
                     shown(line.hoped, line.unit),
                     *(_cell(row, line, label, value, results) for label, value in medians.items()),
                     *([_times(row, line, results, labels)] if peers else []),
-                    verdict(line, ours) or ("MISSED" if line.reach is not None and None in ours else ""),
+                    "MISSED" if line.reach is not None and broke else verdict(line, ours),
                 ]
             )
     return body
