@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar, overload
 
 import msgspec
@@ -130,12 +131,17 @@ def body_of(value: Any) -> bytes | None:
 
 def _slim(struct: Request) -> dict[str, Any]:
     slim: dict[str, Any] = {}
-    for field in msgspec.structs.fields(struct):
-        value = getattr(struct, field.name)
-        if value is UNSET or (value is None and field.default is None):
-            continue
-        slim[field.encode_name] = value
+    for name, key, optional in _fields(type(struct)):
+        value = getattr(struct, name)
+        if value is not UNSET and not (optional and value is None):
+            slim[key] = value
     return slim
+
+
+@cache
+def _fields(type: type[Request]) -> tuple[tuple[str, str, bool], ...]:
+    """Name, name on the wire, and whether None is its default, of each field; msgspec works it out each time."""
+    return tuple((field.name, field.encode_name, field.default is None) for field in msgspec.structs.fields(type))
 
 
 def _encode_unknown(value: Any) -> Any:

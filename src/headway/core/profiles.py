@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import os
 import tomllib
@@ -25,6 +26,7 @@ from typing import Any
 from headway.core.errors import SettingsError
 from headway.core.nearest import nearest, suggestion
 from headway.core.settings import (
+    DEFAULT_HOME,
     PREFIX,
     Settings,
     Variable,
@@ -33,6 +35,7 @@ from headway.core.settings import (
     variables,
 )
 
+_FILE = "profiles.toml"
 _SPECIAL = ("home", "profile")  # they say where the file is and which part of it counts
 
 
@@ -49,8 +52,25 @@ class DescribedSetting:
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings in force. `environ` defaults to `os.environ`. Raises `SettingsError`."""
-    return _load(os.environ if environ is None else environ)[0]
+    """The settings in force. `environ` defaults to `os.environ`. Raises `SettingsError`.
+
+    Every run reads them, so what was read is kept while neither the variables nor the profile file change.
+    """
+    ours = tuple(
+        (name, text) for name, text in (os.environ if environ is None else environ).items() if name.startswith(PREFIX)
+    )
+    home = os.path.abspath(os.path.expanduser(dict(ours).get(f"{PREFIX}HOME") or DEFAULT_HOME))
+    try:
+        file = os.stat(os.path.join(home, _FILE))
+        stamp = (file.st_ino, file.st_mtime_ns, file.st_size)
+    except OSError:
+        stamp = (0, 0, 0)
+    return _read(ours, home, stamp)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(ours: tuple[tuple[str, str], ...], home: str, stamp: tuple[int, int, int]) -> Settings:
+    return _load(dict(ours))[0]
 
 
 def describe_settings(environ: Mapping[str, str] | None = None) -> list[DescribedSetting]:
@@ -72,7 +92,7 @@ def value_of(settings: Settings, name: str) -> Any:
 
 def profiles_path(home: Path) -> Path:
     """The profile file of a home folder."""
-    return home / "profiles.toml"
+    return home / _FILE
 
 
 def write_setting(name: str, value: str | None, environ: Mapping[str, str] | None = None) -> Path:
