@@ -234,7 +234,15 @@ class LoadClient:
         while time.perf_counter() < end_at and self.tally.units + sum(self.tally.errors.values()) < target:
             self._turn(end_at)
         self._say('{"at": "end"}')
-        return self._figures(time.perf_counter() - max(self._window, begun))
+        figures = self._figures(time.perf_counter() - max(self._window, begun))
+        self.close()
+        return figures
+
+    def close(self) -> None:
+        """Close every connection; done at the end of a run, which can be made once."""
+        for connection in self._connections:
+            connection.socket.close()
+        self._poll.close()
 
     def _begin_window(self) -> None:
         self.tally = Tally()
