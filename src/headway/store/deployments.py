@@ -252,6 +252,10 @@ def _forget_planned(
     connection: Connection, id: UUID, *, after: datetime | None = None, schedule_id: UUID | None = None
 ) -> None:
     connection.execute(delete(flow_run).where(flow_run.c.id.in_(_planned(id, after, schedule_id))))
+    stale = update(deployment_schedule).where(deployment_schedule.c.deployment_id == id)
+    if schedule_id is not None:
+        stale = stale.where(deployment_schedule.c.id == schedule_id)
+    connection.execute(stale.values(look_at=None))
 
 
 def _move_waiting(connection: Connection, before: Row, after: Mapping[str, Any]) -> int:

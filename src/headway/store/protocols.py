@@ -393,30 +393,46 @@ class Logs(Records, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run that a schedule plans: its flow_run row and the row of its first state."""
+    """A run that a schedule plans."""
 
-    run: Row
-    state: Row
+    id: UUID
+    name: str
+    due: datetime
+    idempotency_key: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The runs a schedule lacks, and when to look at it again; `shared` are the columns that all of them have.
+
+    `look_at` is None for runs beside those that the schedule keeps ahead; otherwise the plan counts only while the
+    schedule is as it was seen.
+    """
+
+    schedule_id: UUID
+    shared: Row
+    runs: Sequence[PlannedRun]
+    look_at: datetime | None = None
+    seen_look_at: datetime | None = None
+    seen_updated: datetime | None = None
 
 
 class Scheduling(Protocol):
     """What the scheduler needs. Rows are a deployment's columns plus schedule_id, schedule, slug,
-    max_scheduled_runs and schedule_parameters."""
+    max_scheduled_runs, schedule_parameters and look_at."""
 
-    async def hungry(
-        self, now: datetime, filled_until: datetime, min_runs: int, *, after: UUID | None, limit: int
-    ) -> list[Row]:
-        """Active schedules of unpaused deployments with fewer than `min_runs` runs ahead of `now`, or none
-        after `filled_until`; ordered by schedule id, those after `after`. Rows also say how many runs are
-        `planned` ahead and when the `last` of them is due."""
+    async def due(self, now: datetime, limit: int) -> list[Row]:
+        """Active schedules of unpaused deployments that are to be looked at by `now`, the longest waiting first.
+        If runs are ahead of `now`, rows say how many are `planned`, and the `first` and `last` time of them."""
         ...
 
     async def schedules_of(self, deployment_id: UUID) -> list[Row]:
         """The active ones of one deployment."""
         ...
 
-    async def insert_planned(self, runs: Sequence[PlannedRun]) -> int:
-        """Insert those whose idempotency key is free; how many that were."""
+    async def insert_planned(self, plans: Sequence[Plan], now: datetime) -> int:
+        """Insert the runs whose idempotency key is free, in one short write; how many that were."""
         ...
 
 

@@ -1,24 +1,33 @@
-"""What the scheduler reads and writes: one select for all schedules, four statements for all runs."""
+"""What the scheduler reads and writes. A schedule keeps until when it is filled (`look_at`), so that a pass looks
+at those that are due and not at a thousand others; what makes a schedule's runs stale empties `look_at`.
+
+Two servers may fill the same schedule at once. Whoever writes second finds that `look_at` is not what it was when it
+read the schedule, and writes nothing for it; so does a server whose schedule was changed while it planned.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, case, func, insert, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Select, func, or_, select
 
 from headway.store.database import Database
-from headway.store.protocols import PlannedRun
+from headway.store.hot import Hot, instant
+from headway.store.protocols import Plan, PlannedRun
 from headway.store.records import Row, rows
-from headway.store.tables import deployment, deployment_schedule, flow_run, flow_run_state, live_run
+from headway.store.tables import deployment, deployment_schedule, flow_run
+from headway.store.types import to_json
 
 _DEPLOYMENT_COLUMNS = (
     "id", "flow_id", "version", "work_pool_id", "work_queue_id", "work_queue_name", "parameters", "tags", "labels",
     "infrastructure_document_id", "retries", "retry_delay", "retry_on_crash",
 )  # fmt: skip
+_IDS = ("flow_id", "deployment_id", "schedule_id", "work_pool_id", "work_queue_id", "infrastructure_document_id")
+_OBJECTS = ("parameters", "empirical_policy", "tags", "labels", "created_by")
+_TEXTS = ("deployment_version", "work_queue_name", "auto_scheduled")
 
 
 class SchedulingStore:
@@ -27,18 +36,15 @@ class SchedulingStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def hungry(
-        self, now: datetime, filled_until: datetime, min_runs: int, *, after: UUID | None, limit: int
-    ) -> list[Row]:
-        statement = _hungry(now, filled_until, min_runs, after).limit(limit)
-        return await self.database.read(rows, statement)
+    async def due(self, now: datetime, limit: int) -> list[Row]:
+        return await self.database.read(_due, now, limit)
 
     async def schedules_of(self, deployment_id: UUID) -> list[Row]:
         active = _schedules().where(deployment.c.id == deployment_id, deployment_schedule.c.active)
         return await self.database.read(rows, active)
 
-    async def insert_planned(self, runs: Sequence[PlannedRun]) -> int:
-        return await self.database.write(_insert_planned, runs)
+    async def insert_planned(self, plans: Sequence[Plan], now: datetime) -> int:
+        return await self.database.write(_insert_planned, plans, now)
 
 
 def _schedules() -> Select[Any]:
@@ -48,91 +54,129 @@ def _schedules() -> Select[Any]:
         deployment_schedule.c.max_scheduled_runs,
         deployment_schedule.c.parameters.label("schedule_parameters"),
         deployment_schedule.c.slug,
+        deployment_schedule.c.look_at,
+        deployment.c.updated,
         *(deployment.c[name] for name in _DEPLOYMENT_COLUMNS),
     ).join(deployment, deployment.c.id == deployment_schedule.c.deployment_id)
 
 
-def _hungry(now: datetime, filled_until: datetime, min_runs: int, after: UUID | None) -> Select[Any]:
-    """Active schedules with too few runs ahead, or none far enough ahead (CONTRACT §3)."""
+def _due(connection: Connection, now: datetime, limit: int) -> list[Row]:
+    look_at = deployment_schedule.c.look_at
+    wanted = _schedules().where(
+        deployment_schedule.c.active, deployment.c.paused.is_(False), or_(look_at.is_(None), look_at <= now)
+    )
+    found = rows(connection, wanted.order_by(look_at.nulls_first(), deployment_schedule.c.id).limit(limit))
+    looked = [row["schedule_id"] for row in found if row["look_at"] is not None]
+    ahead = _ahead(connection, looked, now) if looked else {}
+    return [{**row, **ahead.get(row["schedule_id"], {})} for row in found]
+
+
+def _ahead(connection: Connection, ids: Sequence[UUID], now: datetime) -> dict[UUID, Row]:
+    """What is planned already, by when it was planned for: a retry or a person may have moved when it is due."""
+    expected = flow_run.c.expected_start_time
     planned = (
         select(
             flow_run.c.schedule_id,
-            func.count().label("runs"),
-            func.max(flow_run.c.expected_start_time).label("last"),
+            func.count().label("planned"),
+            func.min(expected).label("first"),
+            func.max(expected).label("last"),
         )
-        .join(flow_run, flow_run.c.id == live_run.c.flow_run_id)
-        .where(
-            live_run.c.state_type == "SCHEDULED",
-            live_run.c.due >= now,
-            # Not the due time, which a retry or a person may have moved.
-            flow_run.c.expected_start_time >= now,
-            flow_run.c.schedule_id.is_not(None),
-        )
+        .where(flow_run.c.schedule_id.in_(ids), expected >= now, flow_run.c.state_type == "SCHEDULED")
         .group_by(flow_run.c.schedule_id)
-        .subquery()
     )
-    most = deployment_schedule.c.max_scheduled_runs
-    least = case((most < min_runs, most), else_=literal(min_runs))
-    runs = func.coalesce(planned.c.runs, 0)
-    wanted = (
-        _schedules()
-        .add_columns(runs.label("planned"), planned.c.last)
-        .join(planned, planned.c.schedule_id == deployment_schedule.c.id, isouter=True)
-        .where(
-            deployment_schedule.c.active,
-            deployment.c.paused.is_(False),
-            or_(runs < least, and_(planned.c.last < filled_until, or_(most.is_(None), runs < most))),
-        )
+    return {row["schedule_id"]: row for row in rows(connection, planned)}
+
+
+def _insert_planned(connection: Connection, plans: Sequence[Plan], now: datetime) -> int:
+    """Insert runs whose idempotency key is free, each with its state and live row; how many that were."""
+    good = _still_good(connection, plans)
+    hot = Hot(connection)
+    planned = [(plan, run) for plan in good for run in plan.runs]
+    if planned:
+        encoded = {id(plan): _shared(hot, plan, now) for plan in good}
+        hot.write("plan_flow_run", [_run(hot, encoded[id(plan)], run) for plan, run in planned])
+        made = _made(connection, [run.id for _, run in planned])
+        planned = [(plan, run) for plan, run in planned if run.id in made]
+        hot.write("add_flow_run_state", [_state(hot, run, now) for _, run in planned])
+        hot.write("add_live_run", [_live(hot, plan, run, now) for plan, run in planned])
+    looked = [plan for plan in good if plan.look_at is not None]
+    hot.write("look_at_schedule", [{"id": hot.codec.id(p.schedule_id), "look_at": instant(p.look_at)} for p in looked])
+    return len(planned)
+
+
+def _still_good(connection: Connection, plans: Sequence[Plan]) -> list[Plan]:
+    """Without plans for schedules that somebody filled, changed, paused or dropped meanwhile."""
+    asked = [plan.schedule_id for plan in plans]
+    known = (
+        select(deployment_schedule.c.id, deployment_schedule.c.look_at, deployment.c.updated, deployment.c.paused)
+        .join(deployment, deployment.c.id == deployment_schedule.c.deployment_id)
+        .where(deployment_schedule.c.id.in_(asked), deployment_schedule.c.active)
         .order_by(deployment_schedule.c.id)
+        .with_for_update(of=deployment_schedule)
     )
-    return wanted if after is None else wanted.where(deployment_schedule.c.id > after)
+    seen = {id: tuple(rest) for id, *rest in connection.execute(known)}
+    return [
+        plan
+        for plan in plans
+        if plan.schedule_id in seen
+        and (plan.look_at is None or seen[plan.schedule_id] == (plan.seen_look_at, plan.seen_updated, False))
+    ]
 
 
-def _insert_planned(connection: Connection, runs: Sequence[PlannedRun]) -> int:
-    """Insert those whose idempotency key is free, each with its state and live row; how many that were.
-
-    Two servers may plan the same runs at once: the unique key decides, and only the rows that this
-    transaction made have no live row yet.
-    """
-    connection.execute(_insert_or_ignore(connection), [run.run for run in runs])
-    dues = [run.run["expected_start_time"] for run in runs]
-    made = set(
-        connection.execute(
-            select(flow_run.c.id)
-            .join(live_run, live_run.c.flow_run_id == flow_run.c.id, isouter=True)
-            .where(
-                flow_run.c.state_type == "SCHEDULED",
-                flow_run.c.expected_start_time.between(min(dues), max(dues)),
-                flow_run.c.auto_scheduled,
-                live_run.c.flow_run_id.is_(None),
-            )
-        ).scalars()
-    )
-    new = [run for run in runs if run.run["id"] in made]
-    if new:
-        connection.execute(insert(flow_run_state), [run.state for run in new])
-        connection.execute(insert(live_run), [_live(run.run) for run in new])
-    return len(new)
+def _made(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    return set(connection.execute(select(flow_run.c.id).where(flow_run.c.id.in_(ids))).scalars())
 
 
-def _insert_or_ignore(connection: Connection) -> Any:
-    # differs because "insert unless the key exists" is no part of standard SQL.
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(flow_run).on_conflict_do_nothing(index_elements=["flow_id", "idempotency_key"])
-
-
-def _live(run: Row) -> Row:
+def _shared(hot: Hot, plan: Plan, now: datetime) -> Row:
+    shared = plan.shared
     return {
-        "flow_run_id": run["id"],
-        "state_type": run["state_type"],
-        "state_name": run["state_name"],
-        "work_pool_id": run["work_pool_id"],
-        "work_queue_id": run["work_queue_id"],
-        "deployment_id": run["deployment_id"],
-        "due": run["next_scheduled_start_time"],
+        **{name: hot.codec.id(shared[name]) for name in _IDS},
+        **{name: to_json(shared[name]) for name in _OBJECTS},
+        **{name: shared[name] for name in _TEXTS},
+        "created": instant(now),
+    }
+
+
+def _run(hot: Hot, shared: Row, run: PlannedRun) -> Row:
+    state = run.state
+    return {
+        **shared,
+        "id": hot.codec.id(run.id),
+        "name": run.name,
+        "idempotency_key": run.idempotency_key,
+        "state_id": hot.codec.id(state.id),
+        "state_type": state.type.value,
+        "state_name": state.name,
+        "due": instant(run.due),
+    }
+
+
+def _state(hot: Hot, run: PlannedRun, now: datetime) -> Row:
+    state = run.state
+    return {
+        "id": hot.codec.id(state.id),
+        "flow_run_id": hot.codec.id(run.id),
+        "type": state.type.value,
+        "name": state.name,
+        "timestamp": instant(now),
+        "message": state.message,
+        "data": None,
+        "state_details": to_json(dict(state.details)),
+        "attempt": None,
+    }
+
+
+def _live(hot: Hot, plan: Plan, run: PlannedRun, now: datetime) -> Row:
+    places: Iterable[str] = ("work_pool_id", "work_queue_id", "deployment_id")
+    return {
+        "flow_run_id": hot.codec.id(run.id),
+        "state_type": run.state.type.value,
+        "state_name": run.state.name,
+        **{name: hot.codec.id(plan.shared[name]) for name in places},
+        "due": instant(run.due),
         "claimable": True,
         "attempt": None,
-        "state_since": run["state_timestamp"],
+        "state_since": instant(now),
         "retries_used": 0,
         "start_failures": 0,
     }

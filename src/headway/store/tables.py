@@ -165,6 +165,8 @@ deployment_schedule = Table(
     Column("parameters", Json, nullable=False, default=dict),
     Column("slug", String),
     Column("replaces", String),
+    Column("look_at", Instant),  # when the scheduler has to look at it again; null: as soon as it can
+    Index("ix_deployment_schedule_look_at", "look_at"),
 )
 
 flow_run = Table(
@@ -179,7 +181,7 @@ flow_run = Table(
     Column("state_timestamp", Instant),
     Column("deployment_id", Uuid),
     Column("deployment_version", String),
-    Column("schedule_id", Uuid, index=True),  # the deployment_schedule that made it, if one did
+    Column("schedule_id", Uuid),  # the deployment_schedule that made it, if one did
     Column("work_pool_id", Uuid),
     Column("work_queue_id", Uuid, index=True),
     Column("work_queue_name", String),
@@ -205,6 +207,7 @@ flow_run = Table(
     Column("job_variables", Json, nullable=False, default=dict),
     UniqueConstraint("flow_id", "idempotency_key"),
     CheckConstraint(f"(state_type IN {_FINAL}) = (end_time IS NOT NULL) OR state_type IS NULL", name="final_iff_ended"),
+    Index("ix_flow_run_schedule_due", "schedule_id", "expected_start_time"),
     Index("ix_flow_run_newest", "expected_start_time", "id"),
     Index("ix_flow_run_state", "state_type", "expected_start_time"),
     Index("ix_flow_run_name", "name"),

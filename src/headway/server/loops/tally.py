@@ -9,7 +9,7 @@ from headway.store.protocols import Tallies
 
 __all__ = ["TallyLoop"]
 
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 30.0
 
 
 class TallyLoop(Loop):

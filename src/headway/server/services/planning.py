@@ -16,14 +16,19 @@ from headway.core.errors import HeadwayError
 from headway.core.ids import new_id
 from headway.core.rules.facts import Policy
 from headway.core.run_names import new_name
-from headway.core.schedules import times_to_plan
+from headway.core.schedules import Schedule, times_to_plan
 from headway.core.settings import SchedulerSettings
 from headway.server.services.schedules import schedule_of
-from headway.store.protocols import PlannedRun, Row, Scheduling
+from headway.store.protocols import Plan, PlannedRun, Row, Scheduling
 
 __all__ = ["Limits", "Planner"]
 
 logger = logging.getLogger("headway.server.scheduler")
+
+_TOGETHER = 25
+_RUNS_PER_WRITE = 250
+"""A write of so many runs takes about as long as people's own; each of them waits for one at most."""
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,64 +61,115 @@ class Planner:
 
     async def fill_all(self) -> int:
         """Give every active schedule that lacks runs what it lacks; how many runs were made."""
-        made, after = 0, None
+        made, seen = 0, set[UUID]()
         while True:
             now = self._clock.now()
-            filled = now + self.limits.min_ahead
-            hungry = await self._store.hungry(now, filled, self.limits.min_runs, after=after, limit=self._batch + 1)
-            batch = hungry[: self._batch]
-            made += await self._fill(batch, now, self.limits)
-            if len(batch) == len(hungry):
+            due = await self._store.due(now, self._batch)
+            news = [row for row in due if row["schedule_id"] not in seen]
+            made += await self._fill(news, now, self.limits, keeps=True)
+            seen.update(row["schedule_id"] for row in news)
+            if len(due) < self._batch or not news:
                 return made
-            after = batch[-1]["schedule_id"]
 
     async def fill_one(self, deployment_id: UUID, start: datetime, limits: Limits) -> int:
         """Fill the active schedules of one deployment from `start` on, which may lie in the past."""
-        return await self._fill(await self._store.schedules_of(deployment_id), start, limits)
+        return await self._fill(await self._store.schedules_of(deployment_id), start, limits, keeps=False)
 
-    async def _fill(self, hungry: Sequence[Row], start: datetime, limits: Limits) -> int:
-        if not hungry:
-            return 0
-        runs = await asyncio.to_thread(_runs_of_all, hungry, start, limits, self._clock.now())
-        return await self._store.insert_planned(runs) if runs else 0
+    async def _fill(self, schedules: Sequence[Row], start: datetime, limits: Limits, *, keeps: bool) -> int:
+        """Plan and write some schedules after the other, so that nobody waits long for either."""
+        made, now = 0, self._clock.now()
+        planning = _Planning(start, limits, now, keeps)
+        waiting: list[Plan] = []
+        for some in (schedules[at : at + _TOGETHER] for at in range(0, len(schedules), _TOGETHER)):
+            waiting += await asyncio.to_thread(planning.plans, some)
+            while sum(len(plan.runs) for plan in waiting) >= _RUNS_PER_WRITE:
+                now_written, waiting = _first(waiting)
+                made += await self._store.insert_planned(now_written, now)
+        return made + (await self._store.insert_planned(waiting, now) if waiting else 0)
 
 
-def _runs_of_all(hungry: Iterable[Row], start: datetime, limits: Limits, now: datetime) -> list[PlannedRun]:
-    """One bad schedule, stored before it was refused, does not stop the others."""
-    runs: list[PlannedRun] = []
-    for row in hungry:
+def _first(plans: Sequence[Plan]) -> tuple[list[Plan], list[Plan]]:
+    """The plans for one write, and the others."""
+    runs = 0
+    for number, plan in enumerate(plans, 1):
+        runs += len(plan.runs)
+        if runs >= _RUNS_PER_WRITE:
+            return list(plans[:number]), list(plans[number:])
+    return list(plans), []
+
+
+class _Planning:
+    """One pass. Schedules that say the same are worked out once."""
+
+    def __init__(self, start: datetime, limits: Limits, now: datetime, keeps: bool) -> None:
+        self._start = start
+        self._limits = limits
+        self._now = now
+        self._keeps = keeps
+        self._known: dict[Any, list[datetime]] = {}
+
+    def plans(self, schedules: Iterable[Row]) -> list[Plan]:
+        return [plan for row in schedules if (plan := self._plan(row)) is not None]
+
+    def _plan(self, row: Row) -> Plan | None:
+        """One bad schedule, stored before it was refused, does not stop the others."""
         try:
-            runs.extend(_runs(row, start, limits, now))
+            schedule = schedule_of(row["schedule"])
+            times = self._times(schedule, row)
         except (HeadwayError, ValueError, ArithmeticError) as error:
             logger.warning("Schedule %s of deployment %s is skipped: %s", row["schedule_id"], row["id"], error)
-    return runs
+            schedule, times = Schedule(), []
+        if not self._keeps:
+            return Plan(row["schedule_id"], _shared(row, schedule.kind), _runs(row, times)) if times else None
+        return Plan(
+            schedule_id=row["schedule_id"],
+            shared=_shared(row, schedule.kind),
+            runs=_runs(row, times),
+            look_at=self._look_at(row, times),
+            seen_look_at=row["look_at"],
+            seen_updated=row["updated"],
+        )
+
+    def _most(self, row: Row) -> int:
+        return min(self._limits.max_runs, row["max_scheduled_runs"] or self._limits.max_runs)
+
+    def _times(self, schedule: Schedule, row: Row) -> list[datetime]:
+        most, planned, last = self._most(row), row.get("planned") or 0, row.get("last")
+        key = (schedule, most, planned, last)
+        if key not in self._known:
+            self._known[key] = times_to_plan(
+                schedule,
+                self._start,
+                min_runs=min(self._limits.min_runs, most),
+                max_runs=most,
+                min_ahead=self._limits.min_ahead,
+                max_ahead=self._limits.max_ahead,
+                planned=planned,
+                last=last,
+            )
+        return self._known[key]
+
+    def _look_at(self, row: Row, times: Sequence[datetime]) -> datetime:
+        """When the schedule lacks runs again: when one of the last few has passed, or less than the time ahead is
+        filled. No later than once in that time, because people cancel and delete runs."""
+        most, planned = self._most(row), row.get("planned") or 0
+        least, runs = min(self._limits.min_runs, most), planned + len(times)
+        latest = self._now + self._limits.min_ahead
+        last = times[-1] if times else row.get("last")
+        if runs < least or last is None:  # there are no more, or none near enough
+            return latest
+        passing = times[-least] if len(times) >= least else row["first"]
+        looks = [latest, passing + _MOMENT]
+        if runs < most:
+            looks.append(last - self._limits.min_ahead + _MOMENT)
+        return max(self._now + _MOMENT, min(looks))
 
 
-def _runs(row: Row, start: datetime, limits: Limits, now: datetime) -> Iterable[PlannedRun]:
-    schedule = schedule_of(row["schedule"])
-    most = min(limits.max_runs, row["max_scheduled_runs"] or limits.max_runs)
-    shared = _shared(row, schedule.kind, now)
-    times = times_to_plan(
-        schedule,
-        start,
-        min_runs=min(limits.min_runs, most),
-        max_runs=most,
-        min_ahead=limits.min_ahead,
-        max_ahead=limits.max_ahead,
-        planned=row.get("planned") or 0,
-        last=row.get("last"),
-    )
-    for due in times:
-        yield _run(row, shared, due, now)
-
-
-def _shared(row: Row, kind: str, now: datetime) -> Row:
+def _shared(row: Row, kind: str) -> Row:
     """What all runs of a schedule have in common."""
     policy = Policy.of({name: row[name] for name in ("retries", "retry_delay", "retry_on_crash")})
     made_by = {"prefect.flow.id": str(row["flow_id"]), "prefect.deployment.id": str(row["id"])}
     return {
-        "created": now,
-        "updated": now,
         "flow_id": row["flow_id"],
         "deployment_id": row["id"],
         "deployment_version": row["version"],
@@ -131,30 +187,11 @@ def _shared(row: Row, kind: str, now: datetime) -> Row:
     }
 
 
-def _run(row: Row, shared: Row, due: datetime, now: datetime) -> PlannedRun:
+def _runs(row: Row, times: Iterable[datetime]) -> list[PlannedRun]:
+    key = f"scheduled {row['id']} {row['schedule_id']}"
+    return [_run(due, f"{key} {due.astimezone(UTC)}") for due in times]
+
+
+def _run(due: datetime, key: str) -> PlannedRun:
     id = new_id()
-    state = states.Scheduled(due, message="Flow run scheduled", flow_run_id=id)
-    values: dict[str, Any] = {
-        **shared,
-        "id": id,
-        "name": new_name(),
-        "idempotency_key": f"scheduled {row['id']} {row['schedule_id']} {due.astimezone(UTC)}",
-        "state_id": state.id,
-        "state_type": state.type.value,
-        "state_name": state.name,
-        "state_timestamp": now,
-        "expected_start_time": due,
-        "next_scheduled_start_time": due,
-    }
-    first = {
-        "id": state.id,
-        "flow_run_id": id,
-        "type": state.type.value,
-        "name": state.name,
-        "timestamp": now,
-        "message": state.message,
-        "data": None,
-        "state_details": dict(state.details),
-        "attempt": None,
-    }
-    return PlannedRun(values, first)
+    return PlannedRun(id, new_name(), due, key, states.Scheduled(due, message="Flow run scheduled", flow_run_id=id))

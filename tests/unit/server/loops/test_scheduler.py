@@ -196,13 +196,13 @@ async def statements_of_a_pass(folder: Path, deployments: int) -> tuple[int, int
         return made, count
 
 
-def test_the_number_of_statements_does_not_grow_with_the_number_of_deployments(tmp_path: Path) -> None:
+def test_the_number_of_statements_grows_with_the_runs_of_many_deployments_together(tmp_path: Path) -> None:
     async def scenario() -> list[tuple[int, int]]:
         return [await statements_of_a_pass(tmp_path / str(count), count) for count in (10, 1000)]
 
     (few_runs, few), (many_runs, many) = asyncio.run(scenario())
     assert (few_runs, many_runs) == (30, 3000)
-    assert many == few
+    assert many - few <= 4 * 3000 / 250  # a write of so many runs at a time
 
 
 def test_more_deployments_than_one_batch_are_all_served(tmp_path: Path) -> None:

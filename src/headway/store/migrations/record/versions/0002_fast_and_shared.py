@@ -29,6 +29,7 @@ def upgrade() -> None:
     _index_claims()
     dialect = op.get_bind().dialect.name
     _index_pages(dialect)
+    _look_at_schedules()
     _tally_runs(dialect)
     if dialect == "postgresql":
         _tune_postgresql()
@@ -56,6 +57,14 @@ def _index_pages(dialect: str) -> None:
         op.create_index("ix_flow_run_ended", "flow_run", [sa.text("end_time DESC NULLS LAST"), sa.text("id DESC")])
     op.create_index("ix_flow_run_deployment_started", "flow_run", ["deployment_id", started, "id", *more])
     op.create_index("ix_flow_run_deployment_due", "flow_run", ["deployment_id", "expected_start_time", "id", *more])
+
+
+def _look_at_schedules() -> None:
+    """When each has to be looked at again (store/scheduling.py)."""
+    op.add_column("deployment_schedule", sa.Column("look_at", sa.BigInteger(), nullable=True))
+    op.create_index("ix_deployment_schedule_look_at", "deployment_schedule", ["look_at"])
+    op.drop_index("ix_flow_run_schedule_id", "flow_run")
+    op.create_index("ix_flow_run_schedule_due", "flow_run", ["schedule_id", "expected_start_time"])
 
 
 def _tally_runs(dialect: str) -> None:
