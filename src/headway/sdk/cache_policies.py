@@ -6,12 +6,8 @@ A policy that returns None switches caching off for that run.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from headway.core.errors import SerializationError
 
@@ -29,8 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class CacheFacts:
+class CacheFacts(NamedTuple):
     """What a policy may look at."""
 
     task: Any
@@ -93,6 +88,8 @@ class _Inputs(CachePolicy):
 
 class _TaskSource(CachePolicy):
     def key(self, facts: CacheFacts) -> str | None:
+        import inspect  # loaded when something is cached
+
         try:
             source = inspect.getsource(facts.task.fn)
         except (OSError, TypeError):
@@ -126,6 +123,8 @@ def _parts(policy: CachePolicy) -> tuple[CachePolicy, ...]:
 
 def hash_of(*values: Any) -> str:
     """A digest of plain or picklable values. Raises SerializationError."""
+    import hashlib  # loaded when something is cached
+
     digest = hashlib.sha256()
     for value in values:
         data = value.encode() if isinstance(value, str) else _stable_bytes(value)
@@ -141,6 +140,8 @@ def _stable_bytes(value: Any) -> bytes:
         return b"j" + msgspec.json.encode(value, order="deterministic")
     except (TypeError, ValueError, OverflowError):
         pass
+    import pickle
+
     import cloudpickle  # type: ignore[import-untyped]  # loaded when something is cached
 
     try:

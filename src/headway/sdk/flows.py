@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from headway.sdk import retries as delays
+from headway.sdk.functions import documentation, is_coroutine_function
 from headway.sdk.hooks import HOOKS, Hook, Hooks
 from headway.sdk.parameters import Parameters
 from headway.sdk.tasks import check_options
@@ -79,10 +79,10 @@ class Flow(Generic[P, R]):
         check_options(fn, "flow", retries, timeout_seconds, retry_jitter_factor)
         update_wrapper(self, fn)
         self.fn = fn
-        self.is_async = inspect.iscoroutinefunction(fn)
+        self.is_async = is_coroutine_function(fn)
         self.parameters = Parameters(fn)
         self.name = name or getattr(fn, "__name__", type(fn).__name__).replace("_", "-")
-        self.description = description or inspect.getdoc(fn)
+        self._description = description
         self.version = version
         self.tags = frozenset([tags] if isinstance(tags, str) else tags)
         self.flow_run_name = flow_run_name
@@ -108,6 +108,11 @@ class Flow(Generic[P, R]):
         if said is None and (storage is not None or serializer is not None):
             return True
         return said
+
+    @property
+    def description(self) -> str | None:
+        """What was given, or the function's documentation."""
+        return self._description or documentation(self.fn)
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}>"

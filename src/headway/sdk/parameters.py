@@ -5,12 +5,15 @@ pydantic is loaded only when a value is not already exactly what a plain hint (i
 
 from __future__ import annotations
 
-import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from headway.core.errors import ParameterError
+
+if TYPE_CHECKING:
+    import inspect
 
 __all__ = ["Parameters", "json_form"]
 
@@ -22,14 +25,28 @@ class Parameters:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self.signature = inspect.signature(function)
         self._hints: dict[str, Any] | None = None
         self._checks: list[tuple[str, Any, Any]] | None = None
         self._adapters: dict[str, Any] = {}
-        taken = self.signature.parameters.values()
-        self._is_plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in taken)
-        self._positional = tuple(p.name for p in taken if p.kind is p.POSITIONAL_OR_KEYWORD)
-        self._named = tuple(p.name for p in taken if p.kind is p.KEYWORD_ONLY)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        import inspect  # loaded by the first call
+
+        return inspect.signature(self._function)
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether every value has a parameter of its own that can be named."""
+        return all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in self.signature.parameters.values())
+
+    @cached_property
+    def _positional(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self.signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD)
+
+    @cached_property
+    def _named(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self.signature.parameters.values() if p.kind is p.KEYWORD_ONLY)
 
     @property
     def hints(self) -> dict[str, Any]:
@@ -43,7 +60,7 @@ class Parameters:
                     for name, parameter in self.signature.parameters.items()
                     if not isinstance(parameter.annotation, str)
                 }
-            empty = inspect.Parameter.empty
+            empty = self.signature.empty
             self._hints = {
                 name: hint
                 for name, hint in found.items()
@@ -137,11 +154,11 @@ class Parameters:
     def _checked(self) -> list[tuple[str, Any, Any]]:
         """Name, hint and default of each parameter whose values are checked."""
         if self._checks is None:
-            taken = self.signature.parameters
+            taken = {name: self.signature.parameters[name] for name in self.hints}
             self._checks = [
-                (name, hint, taken[name].default)
-                for name, hint in self.hints.items()
-                if taken[name].kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+                (name, self.hints[name], parameter.default)
+                for name, parameter in taken.items()
+                if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
             ]
         return self._checks
 

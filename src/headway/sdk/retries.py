@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,7 +51,11 @@ def delay_before(delay: float | list[float], retry: int, jitter: float | None) -
         base = delay[min(retry, len(delay)) - 1] if delay else 0.0
     else:
         base = delay
-    return base * (1.0 + random.uniform(0.0, jitter)) if jitter else base
+    if not jitter:
+        return base
+    import random  # only jitter needs it
+
+    return base * (1.0 + random.uniform(0.0, jitter))
 
 
 def wire_delay(delay: float | list[float]) -> Any:
@@ -67,5 +69,7 @@ def wants_retry(condition: Callable[..., Any] | None, owner: Any, run: Any, stat
     """Whether a retry condition agrees; an async condition's coroutine is returned for the engine to await."""
     if condition is None:
         return True
+    import inspect  # only a condition needs it
+
     answer = condition(owner, run, state)
     return answer if inspect.isawaitable(answer) else bool(answer)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from headway.core.errors import ParameterError
 from headway.sdk import retries as delays
 from headway.sdk.cache_policies import DEFAULT, NO_CACHE, CachePolicy, FunctionPolicy
+from headway.sdk.functions import documentation, is_coroutine_function
 from headway.sdk.hooks import HOOKS, Hook, Hooks
 from headway.sdk.parameters import Parameters
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from headway.sdk.futures import TaskFuture, TaskFutureList
     from headway.sdk.serializers import Serializer
     from headway.sdk.states import State
@@ -85,10 +85,10 @@ class Task(Generic[P, R]):
         check_options(fn, "task", retries, timeout_seconds, retry_jitter_factor)
         update_wrapper(self, fn)
         self.fn = fn
-        self.is_async = inspect.iscoroutinefunction(fn)
+        self.is_async = is_coroutine_function(fn)
         self.parameters = Parameters(fn)
         self.name = name or getattr(fn, "__name__", type(fn).__name__)
-        self.description = description or inspect.getdoc(fn)
+        self._description = description
         self.version = version
         self.tags = frozenset([tags] if isinstance(tags, str) else tags)
         self.retries = retries
@@ -110,7 +110,6 @@ class Task(Generic[P, R]):
         self.persist_result = self._persists() if persist_result is None else persist_result
         given = (on_running, on_completion, on_failure, on_cancellation, on_crashed)
         self.hooks = Hooks(dict(zip(HOOKS, given, strict=True)))
-        self.task_key = _task_key(fn)
         self.policy = {
             "retries": retries,
             "retry_delay": delays.wire_delay(self.retry_delay),
@@ -133,6 +132,16 @@ class Task(Generic[P, R]):
         if self.cache_policy is not None:
             return None if self.cache_policy is NO_CACHE else self.cache_policy
         return None if self.result_storage_key is not None else DEFAULT
+
+    @cached_property
+    def task_key(self) -> str:
+        """The same for the same code, in every process."""
+        return _task_key(self.fn)
+
+    @property
+    def description(self) -> str | None:
+        """What was given, or the function's documentation."""
+        return self._description or documentation(self.fn)
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}>"
@@ -213,7 +222,9 @@ def check_options(
 
 
 def _task_key(fn: Callable[..., Any]) -> str:
-    """The same for the same code, in every process: name and a digest of the bytecode."""
+    """Name and a digest of the bytecode."""
+    import hashlib  # only runs need keys
+
     name = getattr(fn, "__qualname__", type(fn).__qualname__)
     code = getattr(fn, "__code__", None)
     digest = hashlib.sha256(f"{fn.__module__}.{name}".encode())

@@ -6,8 +6,8 @@ A mistake in a name, a parameter or a schedule is not a defect of the program, a
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from headway.core.errors import DriverError, DriverNotFound, HeadwayError, RunEr
 
 __all__ = ["OneLine", "install"]
 
-_OURS = str(Path(__file__).parents[1])
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SHOWN_WHOLE = (RunError, SerializationError, DriverError)
 """What went wrong while running: there the traceback leads to the cause."""
 
@@ -52,7 +52,7 @@ def _place(trace: TracebackType | None) -> str:
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if not file.startswith((_OURS, sys.base_prefix, sys.prefix, "<")):
-            place = f" ({Path(file).name}, line {trace.tb_lineno})"
+            place = f" ({os.path.basename(file)}, line {trace.tb_lineno})"
         trace = trace.tb_next
     return place
 
