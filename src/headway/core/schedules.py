@@ -188,6 +188,7 @@ def _instants(wall: Iterator[datetime], local: tzinfo, every_hour: bool) -> Iter
 # --- cron ---
 
 
+@lru_cache(maxsize=1024)  # a millisecond each, and people deploy many times what is due at the same minutes
 def _check_cron(cron: str, day_or: bool) -> None:
     expected = "expected five fields 'minute hour day month weekday', e.g. '0 9 * * 1-5'"
     if any(field.casefold() in ("r", "h") or "(" in field for field in cron.split()):
@@ -209,9 +210,13 @@ def _cron_fault(words: str) -> str:
 
 
 def _cron_wall_times(cron: str, day_or: bool, start: datetime) -> tuple[Iterator[datetime], bool]:
+    return _cron_steps(croniter(cron, start, day_or=day_or)), _in_every_hour(cron)
+
+
+@lru_cache(maxsize=1024)
+def _in_every_hour(cron: str) -> bool:
     hours = croniter.expand(cron)[0][1]
-    every_hour = hours == ["*"] or len(set(hours)) == 24
-    return _cron_steps(croniter(cron, start, day_or=day_or)), every_hour
+    return hours == ["*"] or len(set(hours)) == 24
 
 
 def _cron_steps(steps: croniter) -> Iterator[datetime]:

@@ -149,11 +149,12 @@ def _save(connection: Connection, values: Row, schedules: Sequence[Row]) -> tupl
         raise NotFound(f"Flow {values['flow_id']} not found. Create the flow before its deployment.")
     values = {**values, "labels": {**owner["labels"], **values["labels"]}}  # handed down, as in the reference
     before = one(connection, deployment, flow_id=values["flow_id"], name=values["name"])
+    now = values["updated"]
     if before is None:
+        id = values["id"]
         add(connection, deployment, values)
-        id, now = values["id"], values["updated"]
     else:
-        id, now = before["id"], values["updated"]
+        id = before["id"]
         kept = ("id", "created", "created_by", "status", "last_polled")
         changes = {key: value for key, value in values.items() if key not in kept}
         # A new deploy describes what runs, not whether it may: whoever paused it resumes it.
@@ -162,10 +163,19 @@ def _save(connection: Connection, values: Row, schedules: Sequence[Row]) -> tupl
         _move_waiting(connection, before, values)
         _forget_planned(connection, id, after=now)
         drop(connection, deployment_schedule, deployment_id=id)
-    add(connection, deployment_schedule, [{**row, "deployment_id": id} for row in schedules])
-    saved = _read(connection, id)
+    made = [{**row, "deployment_id": id} for row in schedules]
+    add(connection, deployment_schedule, made)
+    saved = _read(connection, id) if before is not None else _as_new(connection, values, made)
     assert saved is not None
     return saved, before is None
+
+
+def _as_new(connection: Connection, values: Row, schedules: Sequence[Row]) -> Row:
+    """What reading a deployment that was made this moment finds."""
+    pool = None if values["work_pool_id"] is None else one(connection, work_pool, id=values["work_pool_id"])
+    columns = {column.name: values.get(column.name) for column in deployment.columns}
+    name = None if pool is None else pool["name"]
+    return {**columns, "schedules": list(schedules), "work_pool_name": name, "active_slots": 0}
 
 
 def _change(connection: Connection, id: UUID, values: Mapping[str, Any], plan: SchedulePlan) -> bool:
