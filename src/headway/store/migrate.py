@@ -111,4 +111,4 @@ def _upgrade(connection: Connection, lineage: Lineage, before: str | None) -> No
             f"(it knows up to {lineage.head}): a newer Headway made it. Upgrade Headway, or use another database."
         )
     config.attributes.update(connection=connection, metadata=lineage.tables, version_table=lineage.version_table)
-    command.upgrade(config, "head")
+    command.upgrade(config, lineage.head)
