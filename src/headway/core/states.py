@@ -7,13 +7,14 @@ properties parse the ones that rules look at.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from headway.core.copying import replace
 from headway.core.ids import new_id
 
 __all__ = [
@@ -132,8 +133,13 @@ class State:
 
     def with_details(self, **changes: Any) -> State:
         """A copy whose details have these changes; times and ids become plain JSON, None removes the key."""
-        details = {**self.details, **{key: plain(value) for key, value in changes.items()}}
-        return replace(self, details={key: value for key, value in details.items() if value is not None})
+        details = dict(self.details)
+        for key, value in changes.items():
+            if value is None:
+                details.pop(key, None)
+            else:
+                details[key] = plain(value)
+        return replace(self, details=details)
 
     def to_row(self) -> dict[str, Any]:
         """The columns that every table of states has, by the wire's names."""
@@ -162,6 +168,8 @@ def moment(value: Any) -> datetime | None:
     if value is None:
         return None
     parsed = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    if parsed.tzinfo is UTC:
+        return parsed
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 

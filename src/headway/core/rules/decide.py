@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from headway.core import states
+from headway.core.copying import replace
 from headway.core.errors import FencedError, NotFound, OutdatedError
 from headway.core.ids import new_id
 from headway.core.rules import flow_policies, task_policies
@@ -82,10 +82,9 @@ def _facts(world: World, run_id: UUID) -> Facts:
 
 def _proposed(state: State, now: datetime) -> State:
     """A proposal as it will be judged: the server's time, and a due time for what waits."""
-    state = replace(state, timestamp=now)
     if state.is_scheduled and state.scheduled_time is None:
-        return state.with_details(scheduled_time=now)
-    return state
+        state = state.with_details(scheduled_time=now)
+    return replace(state, timestamp=now)
 
 
 def _propose(command: Propose, world: World, now: datetime, terms: Terms) -> Decision:
@@ -121,7 +120,8 @@ def _conclude(case: Case[Facts], step: Case[Facts] | Verdict, world: World, atte
     """Turn what the rules said into a decision with everything that follows from the written state."""
     facts, now = case.facts, case.now
     if isinstance(step, Case):
-        run = replace(facts.run, policy=_policy_entering(step, facts))
+        policy = _policy_entering(step, facts)
+        run = facts.run if policy is facts.run.policy else replace(facts.run, policy=policy)
         after, state = _write(facts, step.proposed, run, attempt_of)
         return _with_kin(Decision(Status.ACCEPT, None, 0, facts, after, (state,)), world, now, step.dropped_inputs)
     if isinstance(step, Reject) and step.state is not None:
@@ -149,14 +149,16 @@ def _write(facts: Facts, state: State, run: Run, attempt_of: AttemptOf) -> tuple
         run = replace(run, retries_used=0, start_failures=0)  # a manual restart resets the budget
     run, written = enter(run, state)
     after = replace(facts, run=run, attempt=attempt_of(facts, run))
-    return replace(after, slots=slots_after(facts, after)), written
+    slots = slots_after(facts, after)
+    return after if slots == facts.slots else replace(after, slots=slots), written
 
 
 def _with_kin(decision: Decision, world: World, now: datetime, dropped: tuple[str, ...] = ()) -> Decision:
     """Add the parent's copy of the state and, when the run was cancelled, its children."""
     assert decision.after is not None
     run, state = decision.after.run, decision.written[-1]
-    decision = replace(decision, tasks=_parent_copy(run, state, world), dropped_inputs=dropped)
+    if run.parent_task_run_id is not None or dropped:
+        decision = replace(decision, tasks=_parent_copy(run, state, world), dropped_inputs=dropped)
     if state.is_cancelled:
         return _cascade(decision, world, StateType.CANCELLED, "The parent run was cancelled.", now)
     return decision

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from signal import Signals
 from typing import Any
 
 from headway.core import states
+from headway.core.copying import replace
 from headway.core.rules.commands import EndAttempt, Ending
 from headway.core.rules.facts import Attempt, Run, Terms
 from headway.core.states import State

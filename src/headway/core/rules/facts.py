@@ -7,11 +7,12 @@ command sees the facts as the ones before it left them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from headway.core.copying import replace
 from headway.core.states import EMPTY, State, StateType
 
 __all__ = ["Attempt", "Caller", "Facts", "Limit", "Policy", "Run", "Slot", "TaskFacts", "TaskRun", "Terms", "World"]

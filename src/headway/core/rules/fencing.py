@@ -8,14 +8,15 @@ an operator's: CANCELLING, forced, or a restart of what is final.
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from datetime import datetime, timedelta
 
+from headway.core.copying import replace
 from headway.core.errors import Conflict, FencedError, LeaseLostError
+from headway.core.rules.commands import Ending
 from headway.core.rules.facts import Attempt, Caller, Facts, Run, Terms
 from headway.core.states import State, StateType
 
-__all__ = ["admit", "attempt_after", "check_fence"]
+__all__ = ["admit", "attempt_after", "check_fence", "check_record"]
 
 
 def check_fence(attempt: Attempt | None, caller: Caller, what: str = "run") -> None:
@@ -39,6 +40,26 @@ def check_fence(attempt: Attempt | None, caller: Caller, what: str = "run") -> N
         raise FencedError(f"Attempt {attempt.number} of this {what} belongs to another process.")
     if attempt.nonce is not None and not own_nonce:
         raise FencedError(f"Attempt {attempt.number} of this {what} is bound to another process.")
+
+
+def check_record(attempt: Attempt | None, caller: Caller) -> None:
+    """Refuse what a fenced caller tells of a run (logs, events) that `attempt`, the latest one, does not belong to.
+
+    Unlike states, its own process may deliver the last of them after it has ended, unless the attempt was lost.
+
+    Raises FencedError (409), LeaseLostError (410).
+    """
+    if attempt is None:
+        return
+    other = attempt.nonce is not None and caller.nonce is not None and caller.nonce != attempt.nonce
+    older = caller.number is not None and caller.number < attempt.number
+    if other and not older:
+        raise FencedError(f"Attempt {attempt.number} of this run is bound to another process.")
+    lost = (attempt.outcome or {}).get("event") == Ending.LOST
+    own = attempt.worker_id is None or caller.token == attempt.token
+    if not attempt.alive and own and not older and not lost:
+        return
+    check_fence(attempt, caller)
 
 
 def admit(facts: Facts, state: State, caller: Caller | None, force: bool) -> None:

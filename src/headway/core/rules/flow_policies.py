@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from headway.core import states
+from headway.core.copying import replace
 from headway.core.ids import new_id
 from headway.core.rules.facts import Facts
-from headway.core.rules.table import ANY, Abort, FlowCase, Reject, Rule, Verdict, Wait, run_of
+from headway.core.rules.table import ANY, Abort, FlowCase, Reject, Rule, Table, Verdict, Wait, run_of
 from headway.core.rules.transforms import LEASE
 from headway.core.states import OCCUPYING, TERMINAL, State, StateType
 
@@ -204,7 +204,7 @@ def resume(case: FlowCase) -> Answer:
 
 def keep_scheduled_time(case: FlowCase) -> Answer:
     """Rule 13: PENDING remembers when the run was due."""
-    return case.details(scheduled_time=None if case.initial is None else case.initial.scheduled_time)
+    return case.details(scheduled_time=None if case.initial is None else case.initial.details.get("scheduled_time"))
 
 
 def wait_until_due(case: FlowCase) -> Answer:
@@ -250,7 +250,7 @@ _FINAL = frozenset[StateType | None](TERMINAL)
 _FREE = ANY - OCCUPYING
 _NOT_CANCELLED = ANY - {S.CANCELLED}
 
-CORE: tuple[Rule[Facts], ...] = (
+CORE = Table[Facts](
     Rule(keep_lease_id, ANY, ANY - _FINAL),
     Rule(refuse_duplicates, ANY, ANY),
     Rule(keep_results, _types(S.COMPLETED), _types(S.COMPLETED)),
@@ -271,14 +271,14 @@ CORE: tuple[Rule[Facts], ...] = (
 )
 """What an unforced set_state goes through."""
 
-FORCED: tuple[Rule[Facts], ...] = (
+FORCED = Table[Facts](
     Rule(keep_lease_id, ANY, ANY - _FINAL),
     Rule(keep_results, _types(S.COMPLETED), _types(S.COMPLETED)),
     Rule(cancel_without_infrastructure, _types(S.SCHEDULED, S.PAUSED), _types(S.CANCELLING)),
 )
 """What even force, and a run created with a state, goes through."""
 
-LATE: tuple[Rule[Facts], ...] = (
+LATE = Table[Facts](
     Rule(only_scheduled_is_late, ANY, _types(S.SCHEDULED)),
     Rule(cancel_new_on_late, _types(S.SCHEDULED), _types(S.SCHEDULED)),
 )

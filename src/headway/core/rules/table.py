@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from headway.core.copying import replace
 from headway.core.rules.facts import Caller, Facts, Policy, Run, TaskFacts, TaskRun, Terms
 from headway.core.states import State, StateType
 
-__all__ = ["Abort", "Case", "Reject", "Rule", "Step", "Wait", "follow"]
+__all__ = ["Abort", "Case", "Reject", "Rule", "Step", "Table", "Wait", "follow"]
 
 F = TypeVar("F", Facts, TaskFacts)
 Pair = StateType | None
@@ -47,7 +48,7 @@ class Case(Generic[F]):
         return replace(self, proposed=self.proposed.with_details(**changes))
 
     def change(self, **policy: object) -> Case[F]:
-        return replace(self, policy=replace(self.policy, **policy))  # type: ignore[arg-type]
+        return replace(self, policy=replace(self.policy, **policy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +95,33 @@ class Rule(Generic[F]):
         return self.check.__name__
 
 
-def follow(policy: Iterable[Rule[F]], case: Case[F]) -> Case[F] | Verdict:
+class Table(Generic[F]):
+    """The rules of one policy in order; which of them are for a transition is found out once."""
+
+    def __init__(self, *rules: Rule[F]) -> None:
+        self._between: dict[tuple[Pair, Pair], tuple[Callable[[Case[F]], Case[F] | Verdict], ...]] = {
+            (one, other): tuple(rule.check for rule in rules if one in rule.froms and other in rule.tos)
+            for one in ANY
+            for other in ANY
+        }
+
+    def between(self, one: Pair, other: Pair) -> tuple[Callable[[Case[F]], Case[F] | Verdict], ...]:
+        """What is asked, in order, about a transition from `one` to `other`."""
+        return self._between[one, other]
+
+
+def follow(policy: Table[F], case: Case[F]) -> Case[F] | Verdict:
     """Ask the rules in order; the first verdict ends it.
 
     A rule that is for the intended pair does not fire once another type is proposed (CONTRACT §2, machinery).
     """
-    intended = (case.from_type, case.proposed.type)
-    for rule in policy:
-        if intended[0] not in rule.froms or intended[1] not in rule.tos:
-            continue
-        step = rule.check(case)
+    intended = case.proposed.type
+    for check in policy.between(case.from_type, intended):
+        step = check(case)
         if not isinstance(step, Case):
             return step
         case = step
-        if case.proposed.type is not intended[1]:
+        if case.proposed.type is not intended:
             break
     return case
 

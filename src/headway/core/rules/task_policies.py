@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from headway.core import states
+from headway.core.copying import replace
 from headway.core.rules.facts import Policy, TaskFacts
 from headway.core.rules.flow_policies import persisted
-from headway.core.rules.table import ANY, Abort, Reject, Rule, TaskCase, Verdict, Wait, task_of
+from headway.core.rules.table import ANY, Abort, Reject, Rule, Table, TaskCase, Verdict, Wait, task_of
 from headway.core.states import TERMINAL, StateType
 
 __all__ = ["BACKGROUND", "CORE", "FORCED"]
@@ -128,7 +128,7 @@ _RUNNING = frozenset[StateType | None]({S.RUNNING})
 _PENDING = frozenset[StateType | None]({S.PENDING})
 _SCHEDULED = frozenset[StateType | None]({S.SCHEDULED})
 
-CORE: tuple[Rule[TaskFacts], ...] = (
+CORE = Table[TaskFacts](
     Rule(read_cache, ANY, _RUNNING),
     Rule(leave_final, _FINAL, ANY),
     Rule(need_running_flow, ANY, _RUNNING),
@@ -140,7 +140,7 @@ CORE: tuple[Rule[TaskFacts], ...] = (
     Rule(track_flow_run, ANY, _RUNNING),
 )
 
-BACKGROUND: tuple[Rule[TaskFacts], ...] = (
+BACKGROUND = Table[TaskFacts](
     Rule(refuse_pending, ANY - _SCHEDULED, _PENDING),
     Rule(read_cache, ANY, _RUNNING),
     Rule(leave_final, _FINAL, ANY),
@@ -151,4 +151,4 @@ BACKGROUND: tuple[Rule[TaskFacts], ...] = (
 )
 """For deferred task runs, which a task worker starts."""
 
-FORCED: tuple[Rule[TaskFacts], ...] = ()
+FORCED = Table[TaskFacts]()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+from headway.core.copying import replace
 from headway.core.ids import new_id
 from headway.core.rules.facts import Facts, LimitKind, Record, Run, Slot, TaskRun
 from headway.core.states import OCCUPYING, State, StateType
@@ -26,51 +26,39 @@ def enter(run: R, proposed: State) -> tuple[R, State]:
     Pure bookkeeping: times, counters, the unique timestamp and the ids in the details. It never refuses.
     """
     state = _stamped(run, proposed)
-    run = _count_time(run, state)
-    run = _schedule(run, state)
-    run = _start_and_end(run, state)
-    run = _count_runs(run, state)
-    return replace(run, state=state), state
+    due = state.scheduled_time or state.timestamp if state.is_scheduled else None
+    changes: dict[str, Any] = {
+        "state": state,
+        "next_scheduled_start_time": due,
+        "expected_start_time": run.expected_start_time or due or state.timestamp,
+        "end_time": state.timestamp if state.is_final else None,
+        "start_time": run.start_time or (state.timestamp if state.is_final or state.is_running else None),
+    }
+    if run.state is not None and run.state.is_running:
+        spent = (state.timestamp - run.state.timestamp).total_seconds()
+        changes["total_run_time"] = run.total_run_time + spent
+    if run.policy.resuming:
+        if state.is_running or state.is_final:
+            changes["policy"] = replace(run.policy, resuming=False)
+    elif state.is_running:
+        changes["run_count"] = run.run_count + 1
+    return replace(run, **changes), state
 
 
 def _stamped(run: Record, proposed: State) -> State:
+    """The state with a timestamp after the last one's, and the ids of its runs in the details."""
     timestamp = proposed.timestamp
     if run.state is not None and timestamp <= run.state.timestamp:
         timestamp = run.state.timestamp + _TICK
-    state = replace(proposed, timestamp=timestamp)
+    ids: dict[str, UUID | None] = {}
     if isinstance(run, Run):
-        return state.with_details(flow_run_id=run.id, task_run_id=run.parent_task_run_id)
-    if isinstance(run, TaskRun):
-        return state.with_details(task_run_id=run.id, flow_run_id=run.flow_run_id)
-    return state
-
-
-def _count_time(run: R, state: State) -> R:
-    if run.state is None or not run.state.is_running:
-        return run
-    spent = (state.timestamp - run.state.timestamp).total_seconds()
-    return replace(run, total_run_time=run.total_run_time + spent)
-
-
-def _schedule(run: R, state: State) -> R:
-    due = state.scheduled_time or state.timestamp if state.is_scheduled else None
-    expected = run.expected_start_time or due or state.timestamp
-    return replace(run, next_scheduled_start_time=due, expected_start_time=expected)
-
-
-def _start_and_end(run: R, state: State) -> R:
-    if state.is_final:
-        return replace(run, end_time=state.timestamp, start_time=run.start_time or state.timestamp)
-    start = run.start_time or (state.timestamp if state.is_running else None)
-    return replace(run, end_time=None, start_time=start)
-
-
-def _count_runs(run: R, state: State) -> R:
-    if state.is_running and not run.policy.resuming:
-        run = replace(run, run_count=run.run_count + 1)
-    if run.policy.resuming and (state.is_running or state.is_final):
-        run = replace(run, policy=replace(run.policy, resuming=False))
-    return run
+        ids = {"flow_run_id": run.id, "task_run_id": run.parent_task_run_id}
+    elif isinstance(run, TaskRun):
+        ids = {"task_run_id": run.id, "flow_run_id": run.flow_run_id}
+    details = {**proposed.details, **{name: None if id is None else str(id) for name, id in ids.items()}}
+    return replace(
+        proposed, timestamp=timestamp, details={name: value for name, value in details.items() if value is not None}
+    )
 
 
 def slots_after(before: Facts, after: Facts) -> tuple[Slot, ...]:
