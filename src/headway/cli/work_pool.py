@@ -150,6 +150,25 @@ def inspect(app: App, name: str) -> None:
     )
 
 
+@group.command()
+@click.argument("name", type=NAME)
+@click.option("--queue", "-q", help="One of its queues; without it all of them.")
+@click.pass_obj
+def backlog(app: App, name: str, queue: str | None) -> None:
+    """What waits and runs in a pool, and how much more could: what an autoscaler looks at."""
+    with app.client() as client:
+        found = client.read_backlog(name, queue)
+    oldest = found.oldest_seconds
+    told = block(
+        ("Waiting", found.waiting),
+        ("Late", found.late),
+        ("Oldest", "-" if oldest is None else f"due for {oldest:.0f} s"),
+        ("Running", found.running),
+        ("Free slots", "no limit" if found.slots_free is None else found.slots_free),
+    )
+    app.show(found, told)
+
+
 def _short(value: Any) -> str:
     from headway.cli.app import to_json
 

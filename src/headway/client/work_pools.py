@@ -7,6 +7,7 @@ from typing import Any
 
 from headway.client.calls import Caller
 from headway.wire.work_pools import (
+    Backlog,
     ScheduledRun,
     ScheduledRunsOfPool,
     WorkPool,
@@ -30,6 +31,10 @@ class WorkPoolCalls(Caller):
 
     async def update_work_pool(self, name: str, update: WorkPoolUpdate) -> None:
         await self.call("PATCH", f"/work_pools/{name}", body=update)
+
+    async def read_backlog(self, name: str, queue: str | None = None) -> Backlog:
+        """What waits and runs there, and how much more could."""
+        return await self.call("GET", f"/work_pools/{name}/backlog", query={"queue": queue}, reply=Backlog)
 
     async def delete_work_pool(self, name: str, force: bool = False) -> None:
         """Refused (Conflict) while runs wait or run; `force` cancels them first."""

@@ -59,12 +59,14 @@ class BatchSender(Generic[T]):
         self._idle = threading.Event()
         self._idle.set()
         self._hurry: asyncio.Event | None = None
-        self._stopped = False
+        self._stopped = self._fenced = False
         self.dropped = 0
         self.away = False
 
     def put(self, item: T) -> None:
         """Take a record; never waits."""
+        if self._fenced:
+            return
         if len(self._items) >= self._buffer or self._stopped:
             self._drop()
             return
@@ -113,7 +115,8 @@ class BatchSender(Generic[T]):
             try:
                 await self._send(batch)
             except (FencedError, Gone):
-                return  # the run is somebody else's now; nobody wants these records
+                self._fenced = True  # the run is somebody else's now; nobody wants these records, or later ones
+                return
             except HeadwayError as error:
                 if not _passes(error):
                     await self._halve(batch, error)

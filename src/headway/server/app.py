@@ -54,6 +54,7 @@ from headway.server.services.deployment_runs import DeploymentRunService
 from headway.server.services.deployments import DeploymentService
 from headway.server.services.events import EventService
 from headway.server.services.explain import ExplainService
+from headway.server.services.fencing import Fences
 from headway.server.services.flow_run_inputs import FlowRunInputService
 from headway.server.services.flow_runs import FlowRunService
 from headway.server.services.flows import FlowService
@@ -116,18 +117,16 @@ class Server:
         self.transitions = Transitions(TransitionStore(self.database), self.clock, settings.server, self.wakes)
         pools, queues = WorkPoolStore(self.database), WorkQueueStore(self.database)
         self.types = WorkerTypeService(InstalledDrivers(), pools)
-        self.pools = WorkPoolService(pools, queues, self.types, self.clock, RunCanceller(self.transitions))
+        self.pools = WorkPoolService(pools, queues, self.types, self.clock, RunCanceller(self.transitions), self.wakes)
         silence = settings.server.queue_silence_seconds
         self.queues = WorkQueueService(queues, pools, self.pools, self.clock, silence)
         self.planner = Planner(SchedulingStore(self.database), self.clock, settings.server.scheduler)
-        self.scheduler = SchedulerLoop(self.planner, settings.server.scheduler.interval_seconds)
+        self.scheduler = SchedulerLoop(self.planner, settings.server.scheduler.interval_seconds, self.wakes)
         attempt_store = AttemptStore(self.database)
         self.attempts = AttemptService(attempt_store, self.transitions, self.clock, settings.server)
         records = RunRecordStore(self.database)
         claim_store = ClaimStore(self.database)
-        self.claims = ClaimService(
-            claim_store, records, self.transitions, self.clock, settings.server, self.wakes
-        )
+        self.claims = ClaimService(claim_store, records, self.transitions, self.clock, settings.server, self.wakes)
         self._attempt_store = attempt_store
         self._loops = [loop for loop in self._all_loops() if getattr(settings.server.loops, loop.name)]
         self._pulses = PulseStore(self.database)
@@ -185,7 +184,8 @@ class Server:
     def _run_routes(self) -> Iterable[Route]:
         database, clock = self.database, self.clock
         lines = LogStore(self.telemetry)
-        log_service = LogService(lines, clock)
+        fences = Fences(self._attempt_store)
+        log_service = LogService(lines, clock, fences)
         runs = FlowRunService(FlowRunStore(database), RunTimes(database, flow_run), lines, self.transitions, clock)
         inputs = FlowRunInputService(FlowRunInputStore(database), clock)
         yield from transitions.bulk_routes(self.transitions, runs)
@@ -196,8 +196,8 @@ class Server:
             StateService(StateStore.of_task_runs(database), "Task run state"),
         )
         recorder, kept = Recorder(RecordingStore(database)), EventStore(database, self.telemetry)
-        yield from events.routes(EventService(recorder, kept, clock))
-        yield from task_run_reports.routes(TaskRunReportService(recorder, kept, clock))
+        yield from events.routes(EventService(recorder, kept, clock, fences))
+        yield from task_run_reports.routes(TaskRunReportService(recorder, kept, clock, fences))
         yield from logs.routes(log_service)
         yield from self._deployment_routes(runs)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, select, update
 from headway.core.errors import HeadwayError, LeaseLostError, NotFound
 from headway.core.rules.commands import Decision, EndAttempt, Ending
 from headway.core.rules.facts import Attempt, Caller, Policy, Terms
-from headway.core.rules.fencing import check_fence
+from headway.core.rules.fencing import check_fence, check_record
 from headway.core.states import State
 from headway.store.database import Database
 from headway.store.facts import state_of
@@ -185,7 +185,7 @@ def fenced_out(connection: Connection, run_ids: Collection[UUID], caller: Caller
     refused: dict[UUID, HeadwayError] = {}
     for run_id, (_, held) in _owners(Hot(connection), run_ids).items():
         try:
-            check_fence(held, caller)
+            check_record(held, caller)
         except HeadwayError as error:
             refused[run_id] = error
     return refused
@@ -200,12 +200,21 @@ def _owners(hot: Hot, run_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, Attem
     return found
 
 
-def _attempt(hot: Hot, owner: UUID, number: int, token: str, nonce: str | None, holder: Any, *times: Any) -> Attempt:
-    opened, lease_end, ended = (moment(time) for time in times)
+def _attempt(hot: Hot, owner: UUID, number: int, token: str, nonce: str | None, holder: Any, *more: Any) -> Attempt:
+    opened, lease_end, ended = (moment(time) for time in more[:3])
     assert opened is not None
     assert lease_end is not None
-    worker_id = hot.codec.uuid(holder)
-    return Attempt(owner, number, token, opened, lease_end, nonce=nonce, worker_id=worker_id, ended=ended)
+    return Attempt(
+        owner,
+        number,
+        token,
+        opened,
+        lease_end,
+        nonce=nonce,
+        worker_id=hot.codec.uuid(holder),
+        ended=ended,
+        outcome={"event": more[3]},
+    )
 
 
 def _renew_engines(

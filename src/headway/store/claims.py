@@ -9,17 +9,18 @@ Requests are served in the order in which they came; what one takes the next doe
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, case, func, or_, select, update
 
 from headway.core.errors import HeadwayError, NotFound
 from headway.core.nearest import suggestion
 from headway.core.rules.commands import Claim, Decision
 from headway.core.rules.facts import Terms
+from headway.core.states import OCCUPYING
 from headway.store.attempts import offers, stop_orders
 from headway.store.database import Database
 from headway.store.hot import Hot, instant
@@ -27,7 +28,7 @@ from headway.store.locks import lock_claims, lock_limits
 from headway.store.protocols import Claimed, ClaimOf
 from headway.store.records import Row, one, rows
 from headway.store.run_records import surroundings
-from headway.store.tables import attempt, deployment, work_pool, work_queue, worker
+from headway.store.tables import attempt, deployment, live_run, slot, work_pool, work_queue, worker
 from headway.store.transitions import decide_and_apply
 from headway.store.waiting import Line, Walk, next_due, next_runs
 from headway.store.work_queues import find_pool, queues_of
@@ -56,6 +57,9 @@ class ClaimStore:
 
     async def polled(self, queue_ids: Sequence[UUID], now: datetime) -> None:
         await self.database.write(_mark_polled, queue_ids, now)
+
+    async def backlog(self, pool: str, queues: Sequence[str], now: datetime) -> Row:
+        return await self.database.read(_backlog, pool, queues, now)
 
     async def waiting(
         self, pool: str, queues: Sequence[str], before: datetime, after: datetime | None, limit: int, now: datetime
@@ -307,3 +311,35 @@ def _waiting_of_queue(
     assert pool is not None
     served = Served(pool, [queue])
     return next_runs(connection, Line(before, limit, served.queue_ids)), served.stale(now)
+
+
+def _backlog(connection: Connection, pool: str, queues: Sequence[str], now: datetime) -> Row:
+    served = _served(connection, pool, queues)
+    here = live_run.c.work_queue_id.in_(served.queue_ids)
+    late = func.coalesce(func.sum(case((live_run.c.state_name == "Late", 1), else_=0)), 0)
+    waiting = select(func.count().label("waiting"), late.label("late"), func.min(live_run.c.due).label("oldest")).where(
+        here, live_run.c.claimable, live_run.c.due <= now
+    )
+    running = select(func.count()).select_from(live_run).where(here, live_run.c.state_type.in_(sorted(OCCUPYING)))
+    places = [served.pool["id"], *served.queue_ids]
+    taken = select(slot.c.limit_id, func.count()).where(slot.c.limit_id.in_(places)).group_by(slot.c.limit_id)
+    used = {row[0]: row[1] for row in connection.execute(taken)}
+    return {
+        **rows(connection, waiting)[0],
+        "running": int(connection.execute(running).scalar_one()),
+        "slots_free": _slots_free(served, used),
+    }
+
+
+def _slots_free(served: Served, used: Mapping[UUID, int]) -> int | None:
+    """How many runs more the limits admit; None is without end."""
+
+    def left(place: Row) -> int | None:
+        if place["is_paused"]:
+            return 0
+        limit: int | None = place["concurrency_limit"]
+        return None if limit is None else max(limit - used.get(place["id"], 0), 0)
+
+    of_queues = [left(queue) for queue in served.queues]
+    in_all = None if None in of_queues else sum(free for free in of_queues if free is not None)
+    return min((free for free in (left(served.pool), in_all) if free is not None), default=None)

@@ -493,6 +493,10 @@ class Claimed:
 class Claims(Protocol):
     """Handing out runs. Unknown pools, queues and workers raise NotFound."""
 
+    async def backlog(self, pool: str, queues: Sequence[str], now: datetime) -> Row:
+        """`waiting`, `late`, `oldest` (when the first was due, or None), `running` and `slots_free`."""
+        ...
+
     async def claim(self, requests: Sequence[ClaimOf], now: datetime, terms: Terms) -> list[Claimed | HeadwayError]:
         """Take the next runs for each, in order, all in one transaction; the same claim id takes the same ones.
         What is wrong with one request is its own answer."""

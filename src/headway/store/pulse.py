@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,7 +19,7 @@ __all__ = ["PulseStore"]
 class PulseStore:
     """`store.protocols.Pulses` in SQL."""
 
-    LOOPS = ("reaper", "late", "pauses", "cancellations", "status")
+    LOOPS: Sequence[str] = ("reaper", "late", "pauses", "cancellations", "status")
 
     def __init__(self, database: Database) -> None:
         self.database = database

@@ -16,6 +16,7 @@ from headway.wire.flow_runs import FlowRun
 from headway.wire.work_queues import FlowRunSlot
 
 __all__ = [
+    "Backlog",
     "ScheduledRun",
     "ScheduledRunsOfPool",
     "StorageConfiguration",
@@ -139,3 +140,18 @@ class WorkPoolConcurrency(Reply):
     page: int
     concurrency_limit: int | None = None
     queues: list[WorkQueueSlots] = msgspec.field(default_factory=list)
+
+
+class Backlog(Reply):
+    """GET /work_pools/{name}/backlog: what an autoscaler looks at, of a pool or of one queue.
+
+    `waiting` runs are due and not taken, `late` of them are marked so; `oldest_seconds` is how long the first has been
+    due (null: none waits). `running` have been taken and have not ended. `slots_free` is how many more the limits of
+    pool and queues admit: null without limits, 0 while paused.
+    """
+
+    waiting: int
+    late: int
+    oldest_seconds: float | None
+    running: int
+    slots_free: int | None

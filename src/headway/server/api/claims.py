@@ -11,7 +11,7 @@ from headway.server.api.routing import Route
 from headway.server.services.claims import ClaimService
 from headway.wire.base import MAX_LIMIT
 from headway.wire.flow_runs import FlowRun
-from headway.wire.work_pools import ScheduledRun, ScheduledRunsOfPool
+from headway.wire.work_pools import Backlog, ScheduledRun, ScheduledRunsOfPool
 from headway.wire.work_queues import ScheduledRunsOfQueue
 from headway.wire.workers import ClaimReply, ClaimRequest
 
@@ -36,8 +36,13 @@ def routes(claims: ClaimService) -> list[Route]:
         limit = MAX_LIMIT if body.limit is None else body.limit
         return await claims.due_of_queue(id, body.scheduled_before, limit)
 
+    async def backlog(name: str, queue: str | None = None) -> Backlog:
+        """What waits and runs in a pool, or in one of its queues, and how much more could: for autoscalers."""
+        return await claims.backlog(name, queue)
+
     return [
         Route("POST", "/work_pools/{name}/claim", claim, tag="Workers"),
+        Route("GET", "/work_pools/{name}/backlog", backlog, tag="Work Pools"),
         Route("POST", "/work_pools/{name}/get_scheduled_flow_runs", get_scheduled_flow_runs, tag="Work Pools"),
         Route("POST", "/work_queues/{id}/get_runs", get_runs, tag="Work Queues"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headway.server.api.paging import limit_of
 from headway.server.api.routing import Answer, Caller, Route
+from headway.server.api.transitions import fence_of
 from headway.server.services.filtering import criteria_of
 from headway.server.services.logs import LogService
 from headway.wire.logs import Log, LogCreate, LogQuery
@@ -14,7 +15,7 @@ __all__ = ["routes"]
 def routes(logs: LogService) -> list[Route]:
     async def create(body: list[LogCreate], caller: Caller) -> Answer:
         """Keep log lines; one whose id is known is ignored."""
-        await logs.add(body, caller.attempt)
+        await logs.add(body, caller.attempt, fence_of(caller))
         return Answer(201)
 
     async def filter(body: LogQuery = LogQuery()) -> list[Log]:  # noqa: B008 - an empty body is the default one

@@ -26,6 +26,7 @@ from headway.store.protocols import Claimed, ClaimOf, Claims, Row, RunRecords
 from headway.wire.deployments import Deployment
 from headway.wire.flow_runs import FlowRun
 from headway.wire.flows import Flow
+from headway.wire.work_pools import Backlog
 from headway.wire.workers import Adoption, Claim, ClaimReply, ClaimRequest, StopOrder
 
 __all__ = ["ClaimService"]
@@ -168,6 +169,13 @@ class ClaimService:
             retryable=False,
         )
         await self._transitions.submit(command)
+
+    async def backlog(self, pool: str, queue: str | None) -> Backlog:
+        """What waits and runs in a pool, or in one of its queues, and how much more could."""
+        now = self._clock.now()
+        found = await self._store.backlog(pool, [] if queue is None else [queue], now)
+        oldest: datetime | None = found.pop("oldest")
+        return Backlog(oldest_seconds=None if oldest is None else (now - oldest).total_seconds(), **found)
 
     async def due_of_pool(
         self,

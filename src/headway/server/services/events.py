@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
 from headway.core.clock import Clock
 from headway.core.errors import HeadwayError
+from headway.core.rules.facts import Caller
+from headway.server.services.fencing import Fences, Kept
 from headway.server.services.task_run_reports import (
     MOST_AT_ONCE,
     Recorder,
@@ -34,20 +37,27 @@ _STATES = ("prefect.flow-run.", "prefect.task-run.")
 class EventService:
     """Takes events in."""
 
-    def __init__(self, recorder: Recorder, events: Events, clock: Clock) -> None:
+    def __init__(self, recorder: Recorder, events: Events, clock: Clock, fences: Fences | None = None) -> None:
+        self._fences = fences
         self._recorder = recorder
         self._events = events
         self._clock = clock
 
-    async def take(self, batch: Sequence[msgspec.Raw], attempt: int | None) -> None:
-        """Record a batch; it may be sent again. `attempt` is the flow run's attempt that reports (DESIGN §3)."""
+    async def take(self, batch: Sequence[msgspec.Raw], attempt: int | None, fence: Caller | None = None) -> None:
+        """Record a batch; it may be sent again. `attempt` is the flow run's attempt that reports (DESIGN §3).
+
+        Raises FencedError or LeaseLostError if some are of a run that is not the sender's any more; the others count.
+        """
         now = self._clock.now()
         letters: list[Row] = []
         for start in range(0, len(batch), MOST_AT_ONCE):
             told, others, unreadable = _sorted(batch[start : start + MOST_AT_ONCE], now)
             letters += unreadable
-            letters += await self._recorder.record(told, attempt, now)
-            await self._keep(others, now)
+            about, elsewhere = [report.flow_run_id for _, report in told], [_flow_run_of(event) for event in others]
+            kept = Kept({}) if self._fences is None else await self._fences.kept([*about, *elsewhere], fence)
+            letters += await self._recorder.record(kept.of(told, about), attempt, now)
+            await self._keep(kept.of(others, elsewhere), now)
+            kept.close()
             await asyncio.sleep(0)
         if letters:
             await self._events.bury(letters)
@@ -74,6 +84,16 @@ def _sorted(batch: Sequence[msgspec.Raw], now: datetime) -> tuple[list[Told], li
         except (msgspec.ValidationError, HeadwayError) as error:
             letters.append(letter(raw, str(error), now))
     return told, others, letters
+
+
+def _flow_run_of(event: IncomingEvent) -> UUID | None:
+    """The flow run that an event is about or names as related."""
+    subject = event.resource.get("prefect.resource.id", "")
+    name = subject if subject.startswith(_STATES[0]) else event.related_as("flow-run")
+    try:
+        return None if name is None else UUID(name.rpartition(".")[2])
+    except ValueError:
+        return None
 
 
 def _row(event: IncomingEvent, now: datetime) -> Row:

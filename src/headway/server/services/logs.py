@@ -10,6 +10,8 @@ from uuid import UUID
 
 from headway.core.clock import Clock
 from headway.core.ids import new_id
+from headway.core.rules.facts import Caller
+from headway.server.services.fencing import Fences, Kept
 from headway.server.services.shaping import shaped
 from headway.store.protocols import Filters, Logs, Row
 from headway.wire.logs import Log, LogCreate
@@ -25,15 +27,23 @@ _CUT = " … [cut at 1 MB]"
 class LogService:
     """Takes lines in and gives them back."""
 
-    def __init__(self, store: Logs, clock: Clock) -> None:
+    def __init__(self, store: Logs, clock: Clock, fences: Fences | None = None) -> None:
         self._store = store
+        self._fences = fences
         self._clock = clock
 
-    async def add(self, lines: Sequence[LogCreate], attempt: int | None) -> None:
-        """Keep the lines; one whose id is known is ignored. `attempt` is that of lines that name none."""
+    async def add(self, lines: Sequence[LogCreate], attempt: int | None, fence: Caller | None = None) -> None:
+        """Keep the lines; one whose id is known is ignored. `attempt` is that of lines that name none.
+
+        Raises FencedError or LeaseLostError if some are about a run that is not the sender's any more; the others
+        are kept.
+        """
         now = self._clock.now()
-        if lines:
-            await self._store.add([_row(line, attempt, now) for line in lines])
+        runs = [line.flow_run_id for line in lines]
+        kept = Kept({}) if self._fences is None else await self._fences.kept(runs, fence)
+        if allowed := kept.of(lines, runs):
+            await self._store.add([_row(line, attempt, now) for line in allowed])
+        kept.close()
 
     async def page(self, filters: Filters, sort: str | None, limit: int, offset: int) -> list[Log]:
         return [shaped(Log, row) for row in await self._store.page(filters, sort=sort, limit=limit, offset=offset)]

@@ -16,7 +16,9 @@ import msgspec
 from headway.core.clock import Clock
 from headway.core.errors import Invalid
 from headway.core.ids import new_id
+from headway.core.rules.facts import Caller
 from headway.core.states import TERMINAL, StateType, default_name, moment
+from headway.server.services.fencing import Fences, Kept
 from headway.store.protocols import Events, RecordedRun, RecordedState, Recording, Row
 from headway.wire.events import IncomingEvent, TaskRunPayload
 from headway.wire.states import StateDetails
@@ -69,20 +71,27 @@ class Recorder:
 class TaskRunReportService:
     """Takes compact reports in."""
 
-    def __init__(self, recorder: Recorder, events: Events, clock: Clock) -> None:
+    def __init__(self, recorder: Recorder, events: Events, clock: Clock, fences: Fences | None = None) -> None:
+        self._fences = fences
         self._recorder = recorder
         self._events = events
         self._clock = clock
 
-    async def take(self, batch: Sequence[msgspec.Raw], attempt: int | None) -> None:
-        """Record a batch; it may be sent again. `attempt` is the flow run's attempt that reports (DESIGN §3)."""
+    async def take(self, batch: Sequence[msgspec.Raw], attempt: int | None, fence: Caller | None = None) -> None:
+        """Record a batch; it may be sent again. `attempt` is the flow run's attempt that reports (DESIGN §3).
+
+        Raises FencedError or LeaseLostError if some are of a run that is not the sender's any more; the others count.
+        """
         now = self._clock.now()
         letters: list[Row] = []
         for start in range(0, len(batch), MOST_AT_ONCE):
             some = batch[start : start + MOST_AT_ONCE]
             told, unreadable = _read(some, now)
             letters += unreadable
-            letters += await self._recorder.record(told, attempt, now)
+            runs = [report.flow_run_id for _, report in told]
+            kept = Kept({}) if self._fences is None else await self._fences.kept(runs, fence)
+            letters += await self._recorder.record(kept.of(told, runs), attempt, now)
+            kept.close()
             await asyncio.sleep(0)
         if letters:
             await self._events.bury(letters)

@@ -108,6 +108,10 @@ class Wakes:
         """Anything may have happened: the link to the other replicas was broken for a while."""
         self.heard(list(self._bells))
 
+    def wake(self) -> None:
+        """Something changed here that may concern any pool: a deployment, or what is planned of it."""
+        self.notify(list(self._bells))
+
     def due_in(self, pool_id: UUID, seconds: float) -> None:
         """Ring when the next run falls due; the earliest time counts. Nothing to do where nobody listens."""
         if pool_id not in self._bells or self.closed:

@@ -18,6 +18,7 @@ from headway.core.nearest import nearest, suggestion
 from headway.core.states import StateType
 from headway.server.services.filtering import page_count
 from headway.server.services.shaping import shaped
+from headway.server.services.wakes import Wakes
 from headway.server.services.worker_types import AGENT_TYPE, WorkerTypeService
 from headway.store.protocols import Filters, Row, WorkPools, WorkQueues
 from headway.wire.base import given
@@ -54,7 +55,9 @@ class WorkPoolService:
         types: WorkerTypeService,
         clock: Clock,
         canceller: Canceller | None = None,
+        wakes: Wakes | None = None,
     ) -> None:
+        self._wakes = wakes or Wakes()
         self._store = store
         self._queues = queues
         self._types = types
@@ -146,6 +149,11 @@ class WorkPoolService:
             if changes["is_paused"] != pool["is_paused"] or (changes["is_paused"] and pool["status"] != "PAUSED"):
                 changes["status"] = await self._status(pool["id"], changes["is_paused"])
         await self._store.update(pool["id"], {**changes, "updated": self._clock.now()})
+        self.changed(pool)
+
+    def changed(self, pool: Row) -> None:
+        """Whoever waits for work of this pool looks again: it may be paused no more, or have more room."""
+        self._wakes.notify([pool["id"]])
 
     async def _status(self, id: UUID, paused: bool) -> str:
         if paused:

@@ -157,6 +157,7 @@ class WorkQueueService:
         after = await self._store.change(row["id"], {**changes, "updated": self._clock.now()})
         if after is None:
             raise NotFound(f"Work queue '{pool['name']}/{row['name']}' not found.")
+        self._pool_service.changed(pool)
         return await self._told(after, pool)
 
     def _status(self, row: Row, changes: Mapping[str, Any]) -> str:
@@ -179,6 +180,7 @@ class WorkQueueService:
         moved = await self._store.remove(row["id"])
         if moved is None:
             raise NotFound(f"Work queue '{row['name']}' not found.")
+        self._pool_service.changed(await self._pool_of(row))
         return moved
 
     async def page_of_pool(self, pool_name: str, filters: Filters, limit: int, offset: int) -> list[WorkQueue]:

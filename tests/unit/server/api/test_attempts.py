@@ -165,3 +165,90 @@ def test_a_state_for_a_run_that_does_not_exist_is_not_found(stage: Stage) -> Non
     assert stage.set_state(str(uuid4()), "RUNNING").status == 404
     assert stage.asker.post(f"/flow_runs/{uuid4()}/resume").status == 404
     assert stage.asker.get(f"/flow_runs/{uuid4()}/explain").status == 404
+
+
+# --- fencing of what is told about a run ---
+
+
+def told(run: str, message: str) -> list[dict[str, Any]]:
+    return [{"name": "flow", "level": 20, "message": message, "timestamp": "2026-01-15T12:00:00Z", "flow_run_id": run}]
+
+
+def reported(run: str) -> list[dict[str, Any]]:
+    state = {"id": str(uuid4()), "type": "RUNNING", "timestamp": "2026-01-15T12:00:00Z", "name": "Running"}
+    task = {"id": str(uuid4()), "flow_run_id": run, "name": "t", "task_key": "t", "dynamic_key": "0"}
+    return [{**task, "expected_start_time": "2026-01-15T12:00:00Z", "states": [state]}]
+
+
+def messages(stage: Stage) -> list[str]:
+    return [line["message"] for line in stage.asker.post("/logs/filter").body]
+
+
+def test_logs_and_reports_of_another_process_or_an_older_attempt_are_refused_and_not_kept(stage: Stage) -> None:
+    run = stage.start()
+    (first,) = stage.claim()["claims"]
+    stage.set_state(run, "RUNNING", fence(first))
+    post = stage.asker.post
+    assert post("/logs/", told(run, "own"), fence(first)).status == 201
+    assert post("/logs/", told(run, "other process"), fence(first, "n2")).status == 409
+    assert post("/logs/", told(run, "guessed"), {**fence(first), "headway-attempt-token": "x"}).status == 409
+    assert post("/task_run_reports", reported(run), fence(first, "n2")).status == 409
+    assert post("/task_run_reports", reported(run), fence(first)).status == 204
+    stage.asker.post(f"/flow_runs/{run}/attempts/1/report", {"token": first["token"], "event": "ended", "exit_code": 1})
+    assert post("/logs/", told(run, "last words"), fence(first)).status == 201
+    stage.set_state(run, "SCHEDULED")
+    (second,) = stage.claim()["claims"]
+    assert post("/logs/", told(run, "too late"), fence(first)).status == 410
+    assert post("/task_run_reports", reported(run), fence(first)).status == 410
+    assert post("/logs/", told(run, "second"), fence(second, "n3")).status == 201
+    assert post("/logs/", told(run, "its worker's own line")).status == 201
+    assert sorted(messages(stage)) == ["its worker's own line", "last words", "own", "second"]
+    assert len(stage.asker.post("/task_runs/filter").body) == 1
+
+
+def test_a_refused_record_takes_no_other_run_s_with_it(stage: Stage) -> None:
+    run, mine = stage.start(), stage.start()
+    claims = {claim["flow_run"]["id"]: claim for claim in stage.claim()["claims"]}
+    stage.set_state(run, "RUNNING", fence(claims[run]))
+    both = [*told(run, "not mine"), *told(mine, "mine")]
+    assert stage.asker.post("/logs/", both, fence(claims[mine], "n2")).status == 409
+    assert messages(stage) == ["mine"]
+
+
+# --- many reports at once, and what waits ---
+
+
+def test_many_reports_are_answered_each_for_itself(stage: Stage) -> None:
+    for _ in range(3):
+        stage.start()
+    claims = stage.claim()["claims"]
+    reports = [
+        {"flow_run_id": claim["flow_run"]["id"], "attempt": 1, "token": claim["token"], "event": "ended", "signal": 9}
+        for claim in claims
+    ]
+    reports[1]["token"] = "guessed"
+    reply = stage.asker.post("/work_pools/p/report", {"reports": reports})
+    assert [(one["status"], one["state"] and one["state"]["type"]) for one in reply.body] == [
+        (200, "CRASHED"),
+        (409, None),
+        (200, "CRASHED"),
+    ]
+    again = stage.asker.post("/work_pools/p/report", {"reports": reports})
+    assert again.body == reply.body
+
+
+def test_the_backlog_says_what_waits_and_how_much_more_could_run(stage: Stage) -> None:
+    nothing = stage.asker.get("/work_pools/p/backlog").body
+    assert nothing == {"waiting": 0, "late": 0, "oldest_seconds": None, "running": 0, "slots_free": None}
+    for _ in range(3):
+        stage.start()
+    stage.start(state={"type": "SCHEDULED", "state_details": {"scheduled_time": "2999-01-01T00:00:00Z"}})
+    stage.asker.patch("/work_pools/p", {"concurrency_limit": 5})
+    stage.claim(limit=1)
+    stage.asker.clock.advance(90)
+    found = stage.asker.get("/work_pools/p/backlog").body
+    assert found == {"waiting": 2, "late": 0, "oldest_seconds": 90.0, "running": 1, "slots_free": 4}
+    assert stage.asker.get("/work_pools/p/backlog?queue=default").body == found
+    stage.asker.patch("/work_pools/p", {"is_paused": True})
+    assert stage.asker.get("/work_pools/p/backlog").body["slots_free"] == 0
+    assert stage.asker.get("/work_pools/p/backlog?queue=defautl").status == 404
