@@ -6,8 +6,6 @@ Repeated after 408, 429, 502, 503 and when nobody answers, with a doubling pause
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar, overload
@@ -46,6 +44,13 @@ class Caller:
     transport: Transport
     limits: ClientSettings
     headers: dict[str, str]
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        """Let time pass; sync code has another way."""
+        import asyncio  # sync code does without
+
+        await asyncio.sleep(seconds)
 
     @overload
     async def call(
@@ -98,11 +103,11 @@ class Caller:
             except ServerUnreachable:
                 if number == tries:
                     raise
-                await asyncio.sleep(self._pause(number, None))
+                await self.sleep(self._pause(number, None))
                 continue
             if answer[0] not in REPEATED or number == tries:
                 return answer
-            await asyncio.sleep(self._pause(number, answer[1].get("retry-after")))
+            await self.sleep(self._pause(number, answer[1].get("retry-after")))
         raise AssertionError("the loop above returns or raises")
 
     def _pause(self, number: int, retry_after: str | None) -> float:
@@ -111,6 +116,8 @@ class Caller:
                 return min(max(float(retry_after), 0.0), 60.0)
             except ValueError:
                 pass
+        import random  # seldom needed
+
         pause = self.limits.backoff_seconds * 2.0 ** (number - 1) * random.uniform(0.7, 1.3)
         return min(pause, LONGEST_PAUSE)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Protocol
 
-__all__ = ["Answer", "Transport", "transport_to"]
+__all__ = ["Answer", "Transport", "is_plain", "transport_to"]
 
 PLAIN_URL = re.compile(r"http://(\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]?#%]+)(:\d{1,5})?(/[^?#]*)?")
 PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
@@ -40,11 +40,15 @@ class Transport(Protocol):
     ) -> Answer: ...
 
 
+def is_plain(url: str) -> bool:
+    """Whether plain HTTP, without TLS or proxies, is all it takes."""
+    return PLAIN_URL.fullmatch(url) is not None and not any(os.environ.get(name) for name in PROXIES)
+
+
 def transport_to(url: str, timeout_seconds: float) -> Transport:
     """Connections to the API at `url`: our own where plain HTTP is all it takes, else aiohttp's."""
-    plain = PLAIN_URL.fullmatch(url) is not None and not any(os.environ.get(name) for name in PROXIES)
     made: Transport
-    if plain:
+    if is_plain(url):
         made = import_module("headway.client.plain").PlainTransport(url, timeout_seconds)
     else:
         made = import_module("headway.client.http").HttpTransport(url, timeout_seconds)

@@ -14,11 +14,9 @@ Public names: `load_settings`, `describe_settings`, `write_setting`, `unknown_va
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,6 +122,8 @@ def find_variable(name: str) -> Variable:
     for dotted, variable in known.items():
         if wanted in (dotted, dotted.replace(".", "_")):
             return variable
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(wanted, known, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else " `headway config view` lists them."
     raise SettingsError(f"There is no setting {name!r}.{hint}")
@@ -198,6 +198,8 @@ def _stored(path: Path, profile: str, *, named: bool) -> dict[str, Any]:
     known_names = {v.name for v in variables()} - set(_SPECIAL)
     for name in flat:
         if name not in known_names:
+            import difflib  # only a mistake needs it
+
             near = difflib.get_close_matches(name, known_names, n=3)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             raise SettingsError(f"{path}, profile {profile!r}: there is no setting {name!r}.{hint}")
@@ -206,12 +208,18 @@ def _stored(path: Path, profile: str, *, named: bool) -> dict[str, Any]:
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}. Make it readable or set HEADWAY_HOME.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}. Correct or remove the file.") from None
+    import tomllib  # many homes have no such file
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}. Correct or remove the file.") from None
     profiles = document.get("profiles", {})
     if not isinstance(profiles, dict) or not all(isinstance(table, dict) for table in profiles.values()):

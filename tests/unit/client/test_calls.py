@@ -123,7 +123,7 @@ def test_retry_after_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr("headway.client.calls.asyncio.sleep", sleep)
+    monkeypatch.setattr("asyncio.sleep", sleep)
     transport = Scripted(answer(429, None, **{"retry-after": "2.5"}), answer(503), answer(200, "3.9.1"))
     ask(transport)
     assert pauses[0] == 2.5

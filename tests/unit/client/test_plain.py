@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from headway.client.blocking import BlockingTransport, run
 from headway.client.plain import PlainTransport
-from headway.client.transport import Answer
+from headway.client.transport import Answer, Transport
 from headway.core.errors import ServerUnreachable
 
 Script = list[list[bytes]]
@@ -39,24 +40,45 @@ class Scripted:
         writer.close()
 
 
-def talk(
-    script: Script, conversation: Callable[[PlainTransport], Awaitable[list[Answer]]]
+Asked = Callable[[Transport], Awaitable[list[Answer]]]
+Talk = Callable[[Script, Asked], tuple[list[Answer], list[list[bytes]]]]
+
+
+def awaited(script: Script, conversation: Asked) -> tuple[list[Answer], list[list[bytes]]]:
+    """What is answered to a conversation on an event loop, and what the server was sent."""
+    return asyncio.run(_talk(script, PlainTransport, conversation))
+
+
+def blocking(script: Script, conversation: Asked) -> tuple[list[Answer], list[list[bytes]]]:
+    """The same without one."""
+
+    async def elsewhere(transport: Transport) -> list[Answer]:
+        return await asyncio.to_thread(run, conversation(transport))
+
+    return asyncio.run(_talk(script, BlockingTransport, elsewhere))
+
+
+async def _talk(
+    script: Script, made: Callable[[str, float], Transport], conversation: Asked
 ) -> tuple[list[Answer], list[list[bytes]]]:
-    async def run() -> tuple[list[Answer], list[list[bytes]]]:
-        scripted = Scripted(script)
-        async with await asyncio.start_server(scripted.handle, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            transport = PlainTransport(f"http://127.0.0.1:{port}/api", 30.0)
-            try:
-                return await conversation(transport), scripted.requests
-            finally:
-                await transport.close()
-
-    return asyncio.run(run())
+    scripted = Scripted(script)
+    async with await asyncio.start_server(scripted.handle, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        transport = made(f"http://127.0.0.1:{port}/api", 30.0)
+        try:
+            return await conversation(transport), scripted.requests
+        finally:
+            await transport.close()
 
 
-def ask(times: int = 1) -> Callable[[PlainTransport], Awaitable[list[Answer]]]:
-    async def conversation(transport: PlainTransport) -> list[Answer]:
+@pytest.fixture(params=[awaited, blocking], ids=["awaited", "blocking"])
+def talk(request: pytest.FixtureRequest) -> Talk:
+    made: Talk = request.param
+    return made
+
+
+def ask(times: int = 1) -> Asked:
+    async def conversation(transport: Transport) -> list[Answer]:
         return [await transport.request("GET", "/things", None, {}, None) for _ in range(times)]
 
     return conversation
@@ -65,8 +87,8 @@ def ask(times: int = 1) -> Callable[[PlainTransport], Awaitable[list[Answer]]]:
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def test_a_request_is_sent_whole_and_its_answer_is_understood() -> None:
-    async def conversation(transport: PlainTransport) -> list[Answer]:
+def test_a_request_is_sent_whole_and_its_answer_is_understood(talk: Talk) -> None:
+    async def conversation(transport: Transport) -> list[Answer]:
         query = {"name": "a b", "q": "x&y"}
         return [await transport.request("POST", "/a b/ü", query, {"X-Token": "t"}, b'{"x": 1}')]
 
@@ -96,47 +118,47 @@ def test_a_request_is_sent_whole_and_its_answer_is_understood() -> None:
     ],
 )
 def test_every_framing_of_an_answer_is_understood_in_whatever_pieces_it_comes(
-    said: bytes, status: int, body: bytes
+    talk: Talk, said: bytes, status: int, body: bytes
 ) -> None:
     answers, _ = talk([[said]], ask())
     assert [(a[0], a[2]) for a in answers] == [(status, body)]
 
 
-def test_a_connection_is_kept_and_used_again() -> None:
+def test_a_connection_is_kept_and_used_again(talk: Talk) -> None:
     answers, requests = talk([[OK, OK, OK]], ask(3))
     assert [a[2] for a in answers] == [b"ok"] * 3
     assert [len(heard) for heard in requests] == [3]
 
 
-def test_a_kept_connection_that_the_server_has_closed_is_replaced_unnoticed() -> None:
+def test_a_kept_connection_that_the_server_has_closed_is_replaced_unnoticed(talk: Talk) -> None:
     answers, requests = talk([[OK, b""], [OK]], ask(2))
     assert [a[2] for a in answers] == [b"ok", b"ok"]
     assert [len(heard) for heard in requests] == [2, 1]
 
 
-def test_a_server_that_asks_to_close_is_asked_anew() -> None:
+def test_a_server_that_asks_to_close_is_asked_anew(talk: Talk) -> None:
     closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     _, requests = talk([[closing], [OK]], ask(2))
     assert [len(heard) for heard in requests] == [1, 1]
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"SSH-2.0-x\r\n\r\n"])
-def test_no_whole_answer_is_no_answer(said: bytes) -> None:
+def test_no_whole_answer_is_no_answer(talk: Talk, said: bytes) -> None:
     with pytest.raises(ServerUnreachable, match="No server answers"):
         talk([[said]], ask())
 
 
 def test_requests_at_once_have_a_connection_each() -> None:
-    async def conversation(transport: PlainTransport) -> list[Answer]:
+    async def conversation(transport: Transport) -> list[Answer]:
         return list(await asyncio.gather(*(transport.request("GET", "/x", None, {}, None) for _ in range(3))))
 
-    answers, requests = talk([[OK], [OK], [OK]], conversation)
+    answers, requests = awaited([[OK], [OK], [OK]], conversation)
     assert [a[0] for a in answers] == [200] * 3
     assert len(requests) == 3
 
 
-def test_a_header_cannot_smuggle_another() -> None:
-    async def conversation(transport: PlainTransport) -> list[Answer]:
+def test_a_header_cannot_smuggle_another(talk: Talk) -> None:
+    async def conversation(transport: Transport) -> list[Answer]:
         return [await transport.request("GET", "/x", None, {"A": "b\r\nC: d"}, None)]
 
     with pytest.raises(ServerUnreachable, match="line break"):
