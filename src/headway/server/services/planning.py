@@ -26,7 +26,7 @@ __all__ = ["Limits", "Planner"]
 logger = logging.getLogger("headway.server.scheduler")
 
 _TOGETHER = 25
-_RUNS_PER_WRITE = 250
+_RUNS_PER_WRITE = 100
 """A write of so many runs takes about as long as people's own; each of them waits for one at most."""
 _MOMENT = timedelta(microseconds=1)
 
