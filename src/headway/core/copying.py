@@ -27,20 +27,15 @@ def replace(one: T, /, **changes: Any) -> T:
 def _copier(kind: type) -> Callable[[Any, dict[str, Any]], Any]:
     """A function made for the class, as dataclasses makes its `__init__`: every field read and set by its slot."""
     names = [field.name for field in fields(kind)]
-    known = frozenset(names)
-    scope: dict[str, Any] = {"blank": object.__new__, "kind": kind, "check": _checker(kind, known)}
-    lines = ["def copier(one, changes):", " copy = blank(kind)", " check(changes)"]
+
+    def refuse(changes: dict[str, Any]) -> None:
+        raise TypeError(f"{kind.__name__} has no field {min(changes.keys() - set(names))!r}")
+
+    scope: dict[str, Any] = {"blank": object.__new__, "kind": kind, "known": frozenset(names), "refuse": refuse}
+    lines = ["def copier(one, changes):", " if not known.issuperset(changes): refuse(changes)", " copy = blank(kind)"]
     for index, name in enumerate(names):
         scope[f"set{index}"] = getattr(kind, name).__set__  # frozen: its own __setattr__ refuses
         lines.append(f" set{index}(copy, changes[{name!r}] if {name!r} in changes else one.{name})")
     exec("\n".join([*lines, " return copy"]), scope)
     made: Callable[[Any, dict[str, Any]], Any] = scope["copier"]
     return made
-
-
-def _checker(kind: type, known: frozenset[str]) -> Callable[[dict[str, Any]], None]:
-    def check(changes: dict[str, Any]) -> None:
-        if not known.issuperset(changes):
-            raise TypeError(f"{kind.__name__} has no field {min(changes.keys() - known)!r}")
-
-    return check

@@ -257,6 +257,10 @@ class _Writer:
             if before.slots is after.slots or before.slots == after.slots:
                 continue
             id = self._id(after.run.id)
+            if not before.slots or not after.slots:  # nearly always: it takes what it needs, it gives all back
+                freed += [self._slot(id, slot) for slot in before.slots]
+                taken += [self._slot(id, slot) for slot in after.slots]
+                continue
             held = {slot.limit_id: slot for slot in before.slots}
             kept = {slot.limit_id: slot for slot in after.slots}
             freed += [self._slot(id, held[limit]) for limit in held.keys() - kept.keys()]

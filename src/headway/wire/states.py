@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -83,12 +84,18 @@ class StateCreate(Request):
 
     def proposed(self) -> core.State:
         """As the rules see it: the usual name if none is given, only details that say something."""
-        return core.State(
-            type=self.type,
-            name=self.name or core.default_name(self.type),
-            message=self.message,
-            data=self.data,
-        ).with_details(**msgspec.to_builtins(self.state_details))
+        details = self.state_details
+        said = _NOTHING_SAID if details == _NO_DETAILS else _said(details)
+        name = self.name or core.default_name(self.type)
+        return core.State(type=self.type, name=name, message=self.message, data=self.data, details=said)
+
+
+def _said(details: StateDetails) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.to_builtins(details).items() if value is not None}
+
+
+_NO_DETAILS = StateDetails()
+_NOTHING_SAID = MappingProxyType(_said(_NO_DETAILS))
 
 
 class SetState(Request):

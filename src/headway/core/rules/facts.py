@@ -190,7 +190,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A concurrency limit and how much of it is used; `limit` None is unlimited."""
+    """A concurrency limit and how much of it is used; `limit` None is unlimited, and its use is not counted."""
 
     kind: LimitKind
     id: UUID
@@ -272,16 +272,16 @@ class World:
     def facts(self, run_id: UUID) -> Facts:
         """The facts of one run; KeyError when the batch did not load it."""
         run = self.runs[run_id]
-        ids: dict[LimitKind, UUID | None] = {
-            "pool": run.work_pool_id,
-            "queue": run.work_queue_id,
-            "deployment": run.deployment_id,
-        }
+        limits: dict[LimitKind, Limit] = {}
+        for id in (run.work_pool_id, run.work_queue_id, run.deployment_id) if self.limits else ():
+            limit = None if id is None else self.limits.get(id)
+            if limit is not None:
+                limits[limit.kind] = limit
         return Facts(
             run=run,
             attempt=self.attempts.get(run.owner_id),
             slots=self.slots.get(run_id, ()),
-            limits={kind: self.limits[id] for kind, id in ids.items() if id is not None and id in self.limits},
+            limits=limits,
             deployment_exists=run.deployment_id is None or run.deployment_id in self.deployments,
         )
 
@@ -308,15 +308,20 @@ class World:
         self.runs[run.id] = run
         if after.attempt is not None and after.attempt.run_id == run.owner_id:
             self.attempts[run.owner_id] = after.attempt
-        before = {slot.limit_id for slot in self.slots.get(run.id, ())}
-        now = {slot.limit_id for slot in after.slots}
-        self._count(now - before, 1)
-        self._count(before - now, -1)
+        before = self.slots.get(run.id, ())
+        if before is after.slots:
+            return
         self.slots[run.id] = after.slots
+        if self.limits:
+            held, holds = {slot.limit_id for slot in before}, {slot.limit_id for slot in after.slots}
+            self._count(holds - held, 1)
+            self._count(held - holds, -1)
 
     def _count(self, limit_ids: set[UUID], by: int) -> None:
-        for id in limit_ids & self.limits.keys():
-            self.limits[id] = replace(self.limits[id], used=self.limits[id].used + by)
+        for id in limit_ids:
+            limit = self.limits.get(id)
+            if limit is not None and limit.limit is not None:
+                self.limits[id] = replace(limit, used=limit.used + by)
 
 
 def _unfinished(record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,7 +18,7 @@ LEASE = "deployment_concurrency_lease_id"
 
 R = TypeVar("R", bound=Record)
 _TICK = timedelta(microseconds=1)
-_KINDS: tuple[LimitKind, ...] = ("pool", "queue", "deployment")
+_PLACE: Mapping[LimitKind, str] = {"pool": "work_pool_id", "queue": "work_queue_id", "deployment": "deployment_id"}
 
 
 def enter(run: R, proposed: State) -> tuple[R, State]:
@@ -72,7 +73,7 @@ def slots_after(before: Facts, after: Facts) -> tuple[Slot, ...]:
         return ()
     number = None if attempt is None else attempt.number
     if run.type in OCCUPYING or (run.type is StateType.SCHEDULED and run.policy.in_process):
-        found = (_kept_or_new(kind, before, run) for kind in _KINDS)
+        found = (_kept_or_new(kind, before, run) for kind in _PLACE)
         return tuple(replace(slot, attempt=number) for slot in found if slot is not None)
     if number is not None:
         return tuple(slot for slot in before.slots if slot.kind == "deployment")
@@ -83,7 +84,7 @@ def _kept_or_new(kind: LimitKind, before: Facts, run: Run) -> Slot | None:
     held = next((slot for slot in before.slots if slot.kind == kind), None)
     if held is not None:
         return held
-    limit_id = {"pool": run.work_pool_id, "queue": run.work_queue_id, "deployment": run.deployment_id}[kind]
+    limit_id = getattr(run, _PLACE[kind])
     if limit_id is None:
         return None
     lease_id = run.state.details.get(LEASE) if run.state is not None and kind == "deployment" else None
