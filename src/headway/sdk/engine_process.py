@@ -75,11 +75,13 @@ class EngineProcess:
         self._stopping = False
 
     @classmethod
-    def of_this_process(cls, flow_run_id: UUID, flow: Flow[Any, Any] | None = None) -> EngineProcess:
-        """`flow` is the run's, if it is loaded already."""
+    def of_this_process(
+        cls, flow_run_id: UUID, flow: Flow[Any, Any] | None = None, settings: Settings | None = None
+    ) -> EngineProcess:
+        """`flow` is the run's, `settings` are this process's, if they are loaded already."""
         fence = Fence.take(os.environ)
         facts = _facts(os.environ.pop("HEADWAY_CLAIM_FILE", None), flow_run_id)
-        return cls(flow_run_id, load_settings(), fence, whole_process=True, flow=flow, facts=facts)
+        return cls(flow_run_id, settings or load_settings(), fence, whole_process=True, flow=flow, facts=facts)
 
     @classmethod
     def inline(cls, flow_run_id: UUID, env: Mapping[str, str]) -> EngineProcess:

@@ -2,7 +2,7 @@
 
 While the server is away a batch is kept and tried again; the buffer is bounded, and a warning says when the
 server is away and when records are dropped because the buffer is full. A batch the server refuses is halved
-until only the guilty record is lost, with a warning.
+until only the guilty record is lost, with a warning. Once another process has the attempt, nothing is sent any more.
 """
 
 from __future__ import annotations
@@ -36,22 +36,36 @@ __all__ = ["BatchSender"]
 LINGER_SECONDS = 0.05
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
+MOST_BYTES = 64 * 2**20
+BATCH_BYTES = 4 * 2**20
 T = TypeVar("T")
 
 logger = logging.getLogger("headway.sdk")
 
 
 class BatchSender(Generic[T]):
-    """One kind of record (`what`, for messages). `send` is a coroutine function on the portal's loop."""
+    """One kind of record (`what`, for messages). `send` is a coroutine function on the portal's loop.
+
+    `weigh` says how large a record is, where that varies: the buffer holds 64 MB at most, a batch 4 MB or one record.
+    """
 
     def __init__(
-        self, what: str, portal: Portal, send: Callable[[list[T]], Awaitable[Any]], *, batch: int, buffer: int
+        self,
+        what: str,
+        portal: Portal,
+        send: Callable[[list[T]], Awaitable[Any]],
+        *,
+        batch: int,
+        buffer: int,
+        weigh: Callable[[T], int] = lambda item: 0,
     ) -> None:
         self._what = what
         self._portal = portal
         self._send = send
         self._batch = batch
         self._buffer = buffer
+        self._weigh = weigh
+        self._weight = 0
         self._items: deque[T] = deque()
         self._lock = threading.Lock()
         self._running = False
@@ -67,9 +81,10 @@ class BatchSender(Generic[T]):
         """Take a record; never waits."""
         if self._fenced:
             return
-        if len(self._items) >= self._buffer or self._stopped:
+        if len(self._items) >= self._buffer or self._weight > MOST_BYTES or self._stopped:
             self._drop()
             return
+        self._weight += self._weigh(item)  # near enough: two threads may count one less
         self._items.append(item)
         if not self._running:
             self._start()
@@ -98,15 +113,28 @@ class BatchSender(Generic[T]):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), LINGER_SECONDS)
             while self._items:
-                count = min(self._batch, len(self._items))
-                await self._deliver(list(islice(self._items, count)))
-                for _ in range(count):
+                batch = self._next()
+                await self._deliver(batch)
+                for item in batch:
                     self._items.popleft()
+                    self._weight -= self._weigh(item)
+                if self._fenced:
+                    self._items.clear()
             with self._lock:
                 if not self._items:
-                    self._running = False
+                    self._running, self._weight = False, 0
                     self._idle.set()
                     return
+
+    def _next(self) -> list[T]:
+        """The next batch: so many records, and if they are large fewer."""
+        batch = list(islice(self._items, self._batch))
+        weight = 0
+        for at, item in enumerate(batch):
+            weight += self._weigh(item)
+            if weight > BATCH_BYTES and at:
+                return batch[:at]
+        return batch
 
     async def _deliver(self, batch: list[T]) -> None:
         """Send a batch, for as long as it takes; what the server refuses for good is given up alone."""

@@ -49,7 +49,12 @@ class Session:
             "task-run records", self.portal, self._send_records, batch=engine.event_batch, buffer=engine.event_buffer
         )
         self.logs: BatchSender[dict[str, Any]] = BatchSender(
-            "log lines", self.portal, self._send_logs, batch=engine.log_batch, buffer=engine.log_buffer
+            "log lines",
+            self.portal,
+            self._send_logs,
+            batch=engine.log_batch,
+            buffer=engine.log_buffer,
+            weigh=lambda line: len(line["message"]),
         )
         self._plain_records = self._plain_logs = False
         self.running: dict[UUID, Interruption] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from headway.client.portal import Portal
-from headway.core.errors import Invalid, LeaseLostError, ServerUnreachable, Unavailable
+from headway.core.errors import FencedError, Invalid, LeaseLostError, ServerUnreachable, Unavailable
 from headway.sdk import sender as module
 from headway.sdk.sender import BatchSender
 from headway.testing.waiting import eventually
@@ -129,6 +129,34 @@ def test_records_of_a_run_that_is_somebody_elses_are_let_go(portal: Portal) -> N
     numbers.put(1)
     assert numbers.flush(10)
     assert server.items == []
+
+
+def test_once_another_process_has_the_attempt_nothing_is_sent_any_more(portal: Portal) -> None:
+    server = Server()
+    server.error = FencedError("fenced")
+    numbers = sender(portal, server)
+    numbers.put(1)
+    assert numbers.flush(10)
+    server.error = None
+    numbers.put(2)
+    assert numbers.flush(10)
+    assert (server.items, numbers.waiting, numbers.dropped) == ([], 0, 0)
+
+
+def test_large_records_go_in_small_batches_and_fill_the_buffer_sooner(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_BYTES", 10)
+    monkeypatch.setattr(module, "MOST_BYTES", 20)
+    server = Server()
+    server.error = Unavailable("later")
+    numbers = BatchSender("numbers", portal, server.send, batch=100, buffer=1000, weigh=lambda number: number)
+    for _ in range(7):
+        numbers.put(4)
+    assert numbers.dropped == 1
+    server.error = None
+    assert numbers.flush(10)
+    assert [len(batch) for batch in server.taken] == [2, 2, 2]
 
 
 def test_after_a_flush_sending_goes_on(portal: Portal) -> None:
