@@ -54,14 +54,15 @@ def spoken(project: Project, run: UUID) -> list[str]:
 
 
 def test_a_run_that_ends_while_the_server_is_down_is_complete_after_it_returns(place: Place, tmp_path: Path) -> None:
-    server = place.server()
+    """The server is away for longer than every lease lives: that costs no healthy run."""
+    server = place.server(**QUICK)
     with SyncClient(place.url, settings=Settings(home=place.home)) as api:
         outlive_the_server(place, server, Project(tmp_path / "project", api), tmp_path)
 
 
 def outlive_the_server(place: Place, server: ServerProcess, project: Project, tmp_path: Path) -> None:
     pool, started, go_on = project.pool(), tmp_path / "started", tmp_path / "go-on"
-    worker = place.worker(pool)
+    worker = place.worker(pool, **QUICK)
     deployment = project.deploy("chatty", CHATTY, pool)
     run = project.start(deployment, parameters={"started": str(started), "go_on": str(go_on)})
     eventually(started.exists, 60)
@@ -69,7 +70,7 @@ def outlive_the_server(place: Place, server: ServerProcess, project: Project, tm
     worker.wait_for("No server answers")
     go_on.touch()
     threading.Event().wait(OUTAGE_SECONDS)  # the outage itself
-    place.server(port=server.port)
+    place.server(port=server.port, **QUICK)
     done = project.until(run, deadline=90)
     assert done.state_type == StateType.COMPLETED
     assert done.attempt == 1
