@@ -79,11 +79,11 @@ def deploy(arguments: Mapping[str, Any]) -> Callable[[], Script]:
 
 
 def claim(arguments: Mapping[str, Any]) -> Callable[[], Script]:
-    """Claim one run: {"pool": …, "worker_id": …}."""
+    """Claim one run as a worker does, waiting for it if need be: {"pool": …, "worker_id": …}."""
     path = f"/work_pools/{arguments['pool']}/claim"
 
     def start() -> Script:
-        body = {"claim_id": str(uuid.uuid4()), "worker_id": arguments["worker_id"], "limit": 1}
+        body = {"claim_id": str(uuid.uuid4()), "worker_id": arguments["worker_id"], "limit": 1, "wait_seconds": 5}
         reply = yield Call("POST", path, json.dumps(body).encode())
         if reply.status != 200 or len(json.loads(reply.body)["claims"]) != 1:
             raise Failed(f"{reply.status}: {reply.body[:150].decode(errors='replace')}")

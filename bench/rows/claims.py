@@ -16,11 +16,11 @@ def _claims(target: Target, content: Content, count: int) -> Loaded:
     target.stop()
     provide(target, content)
     target.start()
-    if content.behind_full:
-        _occupy(target)
     quiet_from(target)  # until everything overdue has been marked Late
     name = f"claimer-{content.behind_full}"
     worker = target.api.post(f"/work_pools/{POOL}/workers", {"type": "process", "name": name})["worker_id"]
+    if content.behind_full:
+        _occupy(target)  # now, because its lease is not renewed
     seen = load(target, "claim", {"pool": POOL, "worker_id": worker}, units=count, seconds=60)
     if seen.errors:
         raise BenchError(f"Claims failed: {seen.figures['errors']}")
