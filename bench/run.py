@@ -135,8 +135,11 @@ def _note(target: Target, record: Record) -> None:
     """Versions, settings and durability of the running server. NotDurable if its commits are not."""
     if target.server is None:
         return
-    record.durability[target.label] = target.durability()
-    record.versions[target.label] = target.versions()
+    told = target.durability()
+    if target.label not in record.durability:
+        record.versions[target.label] = target.versions()
+        syncs = target.syncs_per_commit()
+        record.durability[target.label] = {**told, "syncs per commit, by strace": syncs}
     record.settings[target.label] = target.changed_settings()
 
 

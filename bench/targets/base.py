@@ -127,6 +127,10 @@ class Target(ABC):
     def durability(self) -> dict[str, Any]:
         """Durability settings of the running server. BenchError when a commit is not made durable."""
 
+    def syncs_per_commit(self) -> float | None:
+        """How often the running server syncs a file for each commit, counted from outside; None: not known."""
+        return None
+
     def changed_settings(self) -> dict[str, str]:
         """Settings of system and database that differ from what they ship with."""
         return self.settings

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from bench import datasets, kept
+from bench import datasets, kept, syncs
 from bench.datasets import Content
-from bench.durability import demand
+from bench.durability import NotDurable, demand
 from bench.postgres import PREFIX, BenchCluster
 from bench.targets.base import BenchError, Target
 from headway.version import __version__
@@ -66,6 +66,15 @@ class HeadwayTarget(Target):
             told["cluster"] = self._cluster.settings()
             demand(told["cluster"], f"{self.label}, by the cluster's account,")
         return told
+
+    def syncs_per_commit(self) -> float | None:
+        if self._cluster:
+            return None  # its WAL writer's: the cluster itself was asked
+        names = [f"sync-{self.server_pid}-{number}" for number in range(syncs.COMMITS)]
+        seen = syncs.per_commit(self.server_pid, lambda number: self.api.post("/flows/", {"name": names[number]}))
+        if seen is not None and seen < 1:
+            raise NotDurable(f"{self.label} says that it is durable, but syncs a file {seen:g} times per commit.")
+        return seen
 
     def changed_settings(self) -> dict[str, str]:
         database = {f"postgresql {k}": v for k, v in self._cluster.changed().items()} if self._cluster else {}
