@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -73,6 +74,7 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
     logging.basicConfig(level=settings.log_level)
     # The server is started here, not by the ASGI lifespan, so that a database nobody can use is one line.
     await server.start()
+    gc.freeze()  # or each full collection walks all modules and tables, and holds every request for 80 ms
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api"
     config = uvicorn.Config(
