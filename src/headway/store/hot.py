@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from headway.store.sql import positional, statement
 from headway.store.types import from_micros, to_micros
 
-__all__ = ["Codec", "Hot", "codec", "instant", "moment", "unjson"]
+__all__ = ["Codec", "Hot", "as_sqlalchemy", "codec", "instant", "moment", "unjson"]
 
 _unjson = msgspec.json.Decoder().decode
 
@@ -58,11 +58,15 @@ class Hot:
             self._fail(name, error)
 
     def _fail(self, name: str, error: Exception) -> NoReturn:
-        """As SQLAlchemy would raise it, so that callers see one kind of error."""
-        dbapi = self._connection.dialect.loaded_dbapi
-        if isinstance(error, dbapi.Error):
-            raise DBAPIError.instance(name, None, error, dbapi.Error, dialect=self._connection.dialect) from error
-        raise error
+        raise as_sqlalchemy(self._connection, name, error) from error
+
+
+def as_sqlalchemy(connection: Connection, statement: str, error: Exception) -> BaseException:
+    """A driver's error as SQLAlchemy would raise it, so that callers see one kind; any other error as it is."""
+    dialect = connection.dialect
+    if not isinstance(error, dialect.loaded_dbapi.Error):
+        return error
+    return DBAPIError.instance(statement, None, error, dialect.loaded_dbapi.Error, dialect=dialect)
 
 
 class Codec:
