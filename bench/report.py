@@ -25,6 +25,9 @@ class Results:
     failures: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """(row, target label) → why a round gave nothing."""
 
+    others: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    """(row, target label) → per cent of the machine that other programs used meanwhile, per round."""
+
     def add(self, row: str, label: str, figures: Mapping[str, float]) -> None:
         for key, value in figures.items():
             self.samples.setdefault((row, key, label), []).append(value)
@@ -34,6 +37,10 @@ class Results:
 
     def of(self, row: str, key: str, label: str) -> list[float]:
         return self.samples.get((row, key, label), [])
+
+    def busiest(self) -> float:
+        """The largest share of the machine, in per cent, that others used while a row was measured."""
+        return max((share for shares in self.others.values() for share in shares), default=0.0)
 
     def median(self, row: str, key: str, label: str) -> float | None:
         values = self.of(row, key, label)

@@ -68,6 +68,7 @@ def run(plan: Plan) -> Results:
         print(f"failed: {name} on {label}: {reasons[-1]}")
     load = described["load_average"][0]
     print(f"{time.perf_counter() - begun:.0f} s on {described['cores']} cores, load before {load:.1f}")
+    print(f"while a row was measured, other programs used up to {results.busiest():.0f} % of the machine")
     if plan.save:
         print(f"raw samples: {_save(plan, results, record, described)}")
     return results
@@ -111,7 +112,7 @@ class Makers:
 
 
 def _measure(row: Row, makers: Makers, label: str, plan: Plan, results: Results, record: Record, when: str) -> None:
-    begun = time.perf_counter()
+    begun, others = time.perf_counter(), machine.Others()
     print(f"{when} {row.name} on {label} … ", end="", flush=True)
     with makers.make(label) as target:
         try:
@@ -120,15 +121,18 @@ def _measure(row: Row, makers: Makers, label: str, plan: Plan, results: Results,
                 _note(target, record)
             figures = row.measure(target, Scale(plan.quick))
             _note(target, record)
-        except (BenchError, AssertionError, RuntimeError, OSError) as error:
-            if isinstance(error, NotDurable):
-                raise
-            results.fail(row.name, label, str(error))
-            print(f"failed: {error}", flush=True)
+        except NotDurable:
+            raise
+        except Exception as error:  # one row that breaks is a row that is missed; the others still count
+            reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+            results.fail(row.name, label, reason)
+            print(f"failed: {reason}", flush=True)
             return
     results.add(row.name, label, figures)
+    results.others.setdefault((row.name, label), []).append(others.percent())
     told = ", ".join(f"{line.title} {figures[line.key]:.4g} {line.unit}" for line in row.lines if line.key in figures)
-    print(f"{time.perf_counter() - begun:.0f} s: {told}", flush=True)
+    share = results.others[row.name, label][-1]
+    print(f"{time.perf_counter() - begun:.0f} s, others {share:.0f} %: {told}", flush=True)
 
 
 def _note(target: Target, record: Record) -> None:
@@ -164,6 +168,9 @@ def _save(plan: Plan, results: Results, record: Record, described: dict[str, Any
         "samples": [
             {"row": row, "line": key, "target": label, "samples": values}
             for (row, key, label), values in results.samples.items()
+        ],
+        "others_percent": [
+            {"row": row, "target": label, "samples": values} for (row, label), values in results.others.items()
         ],
         "failures": [{"row": row, "target": label, "reasons": why} for (row, label), why in results.failures.items()],
     }

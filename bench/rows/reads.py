@@ -10,7 +10,7 @@ from bench.drive import Loaded, load
 from bench.rows.base import Line, Row, Samples, Scale, lag_lines, lag_samples
 from bench.rows.tasks import quiet_from
 from bench.setup import POOL
-from bench.targets.base import Target
+from bench.targets.base import BenchError, Target
 
 SMALL, MIDDLE, LARGE = 10_200, 100_000, 1_000_000  # the small one has a page behind offset 10,000
 BODIES: dict[str, dict[str, Any]] = {
@@ -27,7 +27,10 @@ BODIES: dict[str, dict[str, Any]] = {
 
 def _ask(target: Target, path: str, body: dict[str, Any], count: int) -> Loaded:
     load(target, "post", {"path": path, "body": body}, units=5, seconds=60)
-    return load(target, "post", {"path": path, "body": body}, units=count, seconds=60)
+    seen = load(target, "post", {"path": path, "body": body}, units=count, seconds=60)
+    if seen.units < count:
+        raise BenchError(f"{path} was answered {seen.units} times of {count}: {seen.figures['errors']}")
+    return seen
 
 
 def _filters(target: Target, scale: Scale) -> Samples:
