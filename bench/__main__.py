@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.rows import ROWS
-from bench.run import Plan, run
+from bench.run import Plan, run, show
 from bench.targets.base import BenchError
 
 
@@ -15,6 +15,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help="rows to measure (default: all); see --list")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
+    parser.add_argument("--show", type=Path, metavar="JSON", help="print the table of a saved run and end")
     parser.add_argument("--db", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--peer", choices=("prefect",), help="measure Prefect 3.8.8 too, alternating")
     parser.add_argument("--rounds", type=int, help="default: 1, with --peer 5")
@@ -30,6 +31,9 @@ def main() -> int:
     names = [row.name for row in ROWS]
     if given.list:
         print("\n".join(names))
+        return 0
+    if given.show:
+        show(given.show, ROWS)
         return 0
     chosen = [
         name for name in names if not given.rows or any(name == r or name.startswith(f"{r}-") for r in given.rows)

@@ -38,6 +38,11 @@ class Results:
     def of(self, row: str, key: str, label: str) -> list[float]:
         return self.samples.get((row, key, label), [])
 
+    def labels(self) -> list[str]:
+        """Targets that anything is known of, ours first."""
+        known = {label for _, _, label in self.samples} | {label for _, label in self.failures}
+        return sorted(known, key=lambda label: (not label.startswith(OURS), label != f"{OURS}-sqlite", label))
+
     def busiest(self) -> float:
         """The largest share of the machine, in per cent, that others used while a row was measured."""
         return max((share for shares in self.others.values() for share in shares), default=0.0)

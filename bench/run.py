@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,10 @@ class Record:
 
 
 def run(plan: Plan) -> Results:
-    """Measure, print, save. BenchError when a server's commits are not durable."""
+    """Measure, print, save; what is measured so far is saved after each row. NotDurable if commits are not durable."""
     results, record = Results(), Record()
     described = machine.describe()
+    path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{described['commit']}.json"
     begun = time.perf_counter()
     with contextlib.ExitStack() as stack:
         makers = Makers(plan, stack)
@@ -60,18 +61,36 @@ def run(plan: Plan) -> Results:
             for row in plan.rows:
                 for label in makers.labels(row):
                     _measure(row, makers, label, plan, results, record, f"round {round_}/{plan.rounds}")
-    labels = [label for label in makers.all_labels() if any(key[2] == label for key in results.samples)]
+                    if plan.save:
+                        _save(path, plan, results, record, described)
     print()
-    print(lay_out(table(plan.rows, results, labels)))
+    print_report(plan.rows, results)
     _print_durability(record)
-    for (name, label), reasons in results.failures.items():
-        print(f"failed: {name} on {label}: {reasons[-1]}")
     load = described["load_average"][0]
     print(f"{time.perf_counter() - begun:.0f} s on {described['cores']} cores, load before {load:.1f}")
     print(f"while a row was measured, other programs used up to {results.busiest():.0f} % of the machine")
     if plan.save:
-        print(f"raw samples: {_save(plan, results, record, described)}")
+        print(f"raw samples: {path}")
     return results
+
+
+def print_report(rows: Iterable[Row], results: Results) -> None:
+    """The table and what failed."""
+    print(lay_out(table(rows, results, results.labels())))
+    for (name, label), reasons in results.failures.items():
+        print(f"failed {len(reasons)} times: {name} on {label}: {reasons[-1]}")
+
+
+def show(path: Path, rows: Iterable[Row]) -> None:
+    """Print the table of a saved run again."""
+    document = json.loads(path.read_text())
+    results = Results()
+    for one in document["samples"]:
+        results.samples[one["row"], one["line"], one["target"]] = one["samples"]
+    for one in document["failures"]:
+        results.failures[one["row"], one["target"]] = one["reasons"]
+    print_report(rows, results)
+    print(f"durability: {json.dumps(document['durability'])}")
 
 
 class Makers:
@@ -152,10 +171,8 @@ def _print_durability(record: Record) -> None:
         print(f"durability of {label}: {json.dumps(told)}; settings changed: {json.dumps(record.settings[label])}")
 
 
-def _save(plan: Plan, results: Results, record: Record, described: dict[str, Any]) -> Path:
-    RESULTS.mkdir(exist_ok=True)
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    path = RESULTS / f"{stamp}-{described['commit']}.json"
+def _save(path: Path, plan: Plan, results: Results, record: Record, described: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
     document = {
         "note": plan.note,
         "machine": described,
@@ -175,4 +192,3 @@ def _save(plan: Plan, results: Results, record: Record, described: dict[str, Any
         "failures": [{"row": row, "target": label, "reasons": why} for (row, label), why in results.failures.items()],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
-    return path
