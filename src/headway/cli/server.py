@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import click
@@ -28,6 +29,7 @@ def group() -> None:
 @click.pass_obj
 def start(app: App, host: str | None, port: int | None, database_url: str | None) -> None:
     """Run a server until it is told to stop. Its URL is printed once it answers."""
+    gc.disable()  # nothing is garbage until the server answers, and looking for it is a tenth of its start
     from headway.core.profiles import find_variable
     from headway.core.settings import read_value
     from headway.server.main import serve, with_overrides

@@ -9,12 +9,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from headway.core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import jsonschema
+    import referencing
+    import referencing.exceptions
+else:
+    jsonschema, referencing = Lazy("jsonschema"), Lazy("referencing")
 
 __all__ = ["Problem", "UnusableSchema", "check_schema", "closest", "problems"]
 
@@ -37,8 +41,8 @@ class Problem:
 def check_schema(schema: Mapping[str, Any]) -> None:
     """Raise `UnusableSchema` unless this is a JSON Schema of an object."""
     try:
-        Draft202012Validator.check_schema(_modern(schema))
-    except SchemaError as error:
+        jsonschema.Draft202012Validator.check_schema(_modern(schema))
+    except jsonschema.SchemaError as error:
         where = dotted(error.path) or "its root"
         raise UnusableSchema(f"invalid JSON Schema at {where}: {_short(error.message)}") from None
 
@@ -55,10 +59,11 @@ def problems(
     if none_is_unset:
         needed = set(schema.get("required") or ())
         value = {name: item for name, item in value.items() if item is not None or name in needed}
-    validator = Draft202012Validator(modern, format_checker=Draft202012Validator.FORMAT_CHECKER, registry=Registry())
+    kind = jsonschema.Draft202012Validator
+    validator = kind(modern, format_checker=kind.FORMAT_CHECKER, registry=referencing.Registry())
     try:
         found = list(validator.iter_errors(value))
-    except Unresolvable as error:
+    except referencing.exceptions.Unresolvable as error:
         raise UnusableSchema(f"invalid JSON Schema: nothing is found at $ref '{error.ref}'") from None
     except RecursionError:
         raise UnusableSchema("invalid JSON Schema: its references go round in circles") from None
@@ -83,7 +88,7 @@ def dotted(path: Iterable[str | int]) -> str:
     return text
 
 
-def _problems_of(error: ValidationError) -> list[Problem]:
+def _problems_of(error: jsonschema.ValidationError) -> list[Problem]:
     """The problems an error stands for: missing and unknown names count as problems of those names."""
     path = tuple(error.absolute_path)
     rule: Any = error.schema
@@ -100,12 +105,12 @@ def _problems_of(error: ValidationError) -> list[Problem]:
     return [Problem(path, _short(error.message))]
 
 
-def _alternatives(error: ValidationError) -> str:
+def _alternatives(error: jsonschema.ValidationError) -> str:
     """Every alternative of a union by its type where that is all that is wrong, else the nearest miss."""
     wanted = [item.validator_value for item in error.context if item.validator == "type"]
     if len(wanted) == len(error.context) and all(not item.path for item in error.context):
         return f"{_short(repr(error.instance))} is not of type {' or '.join(repr(name) for name in wanted)}"
-    nearest = best_match(iter(error.context))
+    nearest = jsonschema.exceptions.best_match(iter(error.context))
     return _short(nearest.message if nearest else error.message)
 
 

@@ -13,16 +13,20 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 from heapq import heappop, heappush
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from croniter import CroniterError, croniter
-from dateutil import rrule as recurrence
-
 from headway.core.errors import ScheduleError
+from headway.core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import croniter
+    from dateutil import rrule as recurrence
+else:
+    croniter, recurrence = Lazy("croniter"), Lazy("dateutil.rrule")
 
 __all__ = ["Schedule", "check_schedule", "due_times", "next_times", "times_to_plan", "zone"]
 
@@ -31,14 +35,6 @@ RRULE_EPOCH = datetime(2020, 1, 1)  # noqa: DTZ001 - a wall-clock time
 
 RRULE_MAX_LENGTH = 6500
 DAY = timedelta(days=1)
-
-_PERIODS = {
-    recurrence.SECONDLY: timedelta(seconds=1),
-    recurrence.MINUTELY: timedelta(minutes=1),
-    recurrence.HOURLY: timedelta(hours=1),
-    recurrence.DAILY: DAY,
-    recurrence.WEEKLY: 7 * DAY,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +193,9 @@ def _check_cron(cron: str, day_or: bool) -> None:
     if not cron.startswith("@") and count not in (5, 6, 7):
         raise ScheduleError(f"bad cron '{cron}': it has {count} field{'' if count == 1 else 's'}; {expected}")
     try:
-        croniter.expand(cron)
-        croniter(cron, RRULE_EPOCH, day_or=day_or).get_next(datetime)
-    except (CroniterError, ValueError, TypeError, KeyError, AttributeError) as error:
+        croniter.croniter.expand(cron)
+        croniter.croniter(cron, RRULE_EPOCH, day_or=day_or).get_next(datetime)
+    except (croniter.CroniterError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = _cron_fault(str(error)) or "it is not a cron expression"
         raise ScheduleError(f"bad cron '{cron}': {reason}; {expected}") from None
 
@@ -210,20 +206,20 @@ def _cron_fault(words: str) -> str:
 
 
 def _cron_wall_times(cron: str, day_or: bool, start: datetime) -> tuple[Iterator[datetime], bool]:
-    return _cron_steps(croniter(cron, start, day_or=day_or)), _in_every_hour(cron)
+    return _cron_steps(croniter.croniter(cron, start, day_or=day_or)), _in_every_hour(cron)
 
 
 @lru_cache(maxsize=1024)
 def _in_every_hour(cron: str) -> bool:
-    hours = croniter.expand(cron)[0][1]
+    hours = croniter.croniter.expand(cron)[0][1]
     return hours == ["*"] or len(set(hours)) == 24
 
 
-def _cron_steps(steps: croniter) -> Iterator[datetime]:
+def _cron_steps(steps: croniter.croniter) -> Iterator[datetime]:
     while True:
         try:
             yield steps.get_next(datetime)
-        except (CroniterError, OverflowError):
+        except (croniter.CroniterError, OverflowError):
             return
 
 
@@ -311,9 +307,21 @@ def _rrule_wall_times(text: str, start: datetime) -> tuple[Iterator[datetime], b
     return near.xafter(start, inc=True), all(_runs_every_hour(part) for part in parts)
 
 
+@cache
+def _periods() -> dict[int, timedelta]:
+    """How long a period is, where all are equally long."""
+    return {
+        recurrence.SECONDLY: timedelta(seconds=1),
+        recurrence.MINUTELY: timedelta(minutes=1),
+        recurrence.HOURLY: timedelta(hours=1),
+        recurrence.DAILY: DAY,
+        recurrence.WEEKLY: 7 * DAY,
+    }
+
+
 def _moved_near(rule: Any, start: datetime) -> Any:
     """The same rule begun whole periods later: a rule of minutes is not walked minute by minute from 2020."""
-    period = _PERIODS.get(rule._freq)
+    period = _periods().get(rule._freq)
     if period is None or rule._count is not None or start <= rule._dtstart:
         return rule
     stride = period * rule._interval

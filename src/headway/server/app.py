@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import text
 from starlette.applications import Starlette
 
+from headway.core import lazy
 from headway.core.clock import AdjustedClock, Clock, SystemClock
 from headway.core.errors import HeadwayError
 from headway.core.settings import Settings, variables
@@ -102,6 +103,8 @@ from headway.store.work_pools import WorkPoolStore
 from headway.store.work_queues import WorkQueueStore
 from headway.store.workers import WorkerStore
 
+_LOAD_AFTER_SECONDS = 1.0
+
 
 class Server:
     """One process of the control plane, with or without a socket in front of it."""
@@ -112,6 +115,7 @@ class Server:
         self.clock = clock or (SystemClock() if self.database.is_sqlite else AdjustedClock())
         self.telemetry = _telemetry(settings.database_url)
         self._presences: list[Presence] = []
+        self._loading: asyncio.Task[None] | None = None
         self._lag = LoopLag()
         self.wakes = Wakes()
         self.transitions = Transitions(TransitionStore(self.database), self.clock, settings.server, self.wakes)
@@ -234,8 +238,13 @@ class Server:
             await self._set_clock()
             await self._notices.start()
         if loops:
-            for loop in self._loops:
-                await loop.start()
+            await self.start_loops()
+
+    async def start_loops(self) -> None:
+        """Begin what the server does by itself; whoever serves over HTTP answers first."""
+        for loop in self._loops:
+            await loop.start()
+        self._loading = asyncio.create_task(_load_later())
 
     async def _set_clock(self) -> None:
         asked = asyncio.get_running_loop().time()
@@ -252,6 +261,8 @@ class Server:
     async def stop(self) -> None:
         """Stop the loops, finish what is under way, close the databases; stopping twice is harmless."""
         self.wakes.close()
+        if self._loading is not None:
+            self._loading.cancel()
         if self._notices is not None:
             await self._notices.stop()
         for loop in reversed(self._loops):
@@ -292,6 +303,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Server:
 def embedded(settings: Settings) -> Server:
     """The server that lives inside a client's process: same code, no socket, no loops but over its own runs."""
     return Server(settings)
+
+
+async def _load_later() -> None:
+    """Import what was left out to answer sooner, before a request needs it and has to wait."""
+    await asyncio.sleep(_LOAD_AFTER_SECONDS)
+    await asyncio.to_thread(lazy.load)
 
 
 def _telemetry(url: str) -> Database:

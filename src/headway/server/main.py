@@ -10,7 +10,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -73,7 +73,8 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
     settings = server.settings.server
     logging.basicConfig(level=settings.log_level)
     # The server is started here, not by the ASGI lifespan, so that a database nobody can use is one line.
-    await server.start()
+    await server.start(loops=False)
+    gc.enable()
     gc.freeze()  # or each full collection walks all modules and tables, and holds every request for 80 ms
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api"
@@ -87,7 +88,12 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
         access_log=settings.access_log,
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
     )
-    runner = _Announcing(config, lambda: _announce(url, lock, announce), server.wakes.close)
+
+    async def answering() -> None:
+        _announce(url, lock, announce)
+        await server.start_loops()
+
+    runner = _Announcing(config, answering, server.wakes.close)
     if settings.access_log:
         logging.getLogger("uvicorn.access").setLevel(logging.INFO)
     try:
@@ -123,16 +129,16 @@ class _Announcing(uvicorn.Server):
     """Says so once it answers, and ends like a program that was asked to stop, not one that was killed."""
 
     def __init__(
-        self, config: uvicorn.Config, announce: Callable[[], None], answer_who_waits: Callable[[], None]
+        self, config: uvicorn.Config, answering: Callable[[], Awaitable[None]], answer_who_waits: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._announce = announce
+        self._answering = answering
         self._answer_who_waits = answer_who_waits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._announce()
+            await self._answering()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._answer_who_waits()

@@ -74,8 +74,8 @@ class Endpoint:
 
     def __init__(self, route: Route) -> None:
         self.route = route
-        hints = get_type_hints(route.handler)
-        self.returns = _shown(get_type_hints(route.handler, include_extras=True).get("return"))
+        hints = get_type_hints(route.handler, include_extras=True)
+        self.returns = _shown(hints.pop("return", None))
         names = {part[1:-1] for part in route.path.split("/") if part.startswith("{")}
         self.path_types = {name: hints[name] for name in names}
         self.query: dict[str, tuple[Any, Any]] = {}
