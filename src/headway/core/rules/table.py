@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -99,11 +99,16 @@ class Table(Generic[F]):
     """The rules of one policy in order; which of them are for a transition is found out once."""
 
     def __init__(self, *rules: Rule[F]) -> None:
+        self._rules = rules
         self._between: dict[tuple[Pair, Pair], tuple[Callable[[Case[F]], Case[F] | Verdict], ...]] = {
             (one, other): tuple(rule.check for rule in rules if one in rule.froms and other in rule.tos)
             for one in ANY
             for other in ANY
         }
+
+    def __iter__(self) -> Iterator[Rule[F]]:
+        """The rules, first asked first: for those who explain them."""
+        return iter(self._rules)
 
     def between(self, one: Pair, other: Pair) -> tuple[Callable[[Case[F]], Case[F] | Verdict], ...]:
         """What is asked, in order, about a transition from `one` to `other`."""
