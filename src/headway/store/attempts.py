@@ -301,7 +301,16 @@ def _end_lost(connection: Connection, now: datetime, terms: Terms) -> list[Decis
     if not commands:
         return []
     outcomes = decide_and_apply(connection, commands, now, terms)
-    return [outcome for outcome in outcomes if isinstance(outcome, Decision)]
+    ended = [outcome for outcome in outcomes if isinstance(outcome, Decision)]
+    _send_home(connection, {one.attempt.worker_id for one in ended if one.attempt is not None})
+    return ended
+
+
+def _send_home(connection: Connection, worker_ids: Collection[UUID | None]) -> None:
+    """Workers who let an attempt be lost are silent, until the next thing they say: what waits is not for them."""
+    silent = [id for id in worker_ids if id is not None]
+    if silent:
+        connection.execute(update(worker).where(worker.c.id.in_(silent)).values(status="OFFLINE"))
 
 
 def _silent(connection: Connection, now: datetime, terms: Terms) -> list[UUID]:

@@ -156,6 +156,9 @@ class _Desk:
             try:
                 if request.worker_id not in known:
                     raise _unknown_worker(self._pool, request.worker_id)
+                if not request.fresh and known[request.worker_id]["status"] == "OFFLINE":
+                    answers[request.claim_id] = Claimed(self._pool["id"], dismissed=True)
+                    continue
                 served = _named(self._pool, self._queues, request.queues)
                 customers.append(_Customer(request, known[request.worker_id], served))
             except HeadwayError as error:

@@ -465,7 +465,11 @@ class Retention(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClaimOf:
-    """A worker's request for runs; no queue names means all of the pool. `grace` is for the stop orders, seconds."""
+    """A worker's request for runs; no queue names means all of the pool. `grace` is for the stop orders, seconds.
+
+    It is `fresh` when it has just arrived, which shows that its worker lives; one that has waited gets nothing once
+    its worker was found silent.
+    """
 
     pool: str
     claim_id: UUID
@@ -473,6 +477,7 @@ class ClaimOf:
     queues: Sequence[str]
     limit: int
     grace: float
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,6 +493,7 @@ class Claimed:
     stale: Sequence[UUID] = ()
     next_due: datetime | None = None
     more: bool = False
+    dismissed: bool = False
 
 
 class Claims(Protocol):

@@ -39,9 +39,9 @@ class Plant:
         self.world = world
         store = AttemptStore(world.database)
         common = (world.transitions, world.clock, world.settings)
-        self.claims = ClaimService(ClaimStore(world.database), RunRecordStore(world.database), *common)
+        self.claims = ClaimService(ClaimStore(world.database), RunRecordStore(world.database), *common, world.wakes)
         self.attempts = AttemptService(store, *common)
-        self.reaper = Reaper(store, world.clock, world.settings)
+        self.reaper = Reaper(store, world.clock, world.settings, world.wakes)
         self.late = LateRuns(store, *common)
         self.pauses = PauseExpiry(store, *common)
         self.cancellations = Cancellations(store, *common)

@@ -18,6 +18,7 @@ from headway.core.rules.facts import Caller, Policy, Run
 from headway.core.settings import ServerSettings
 from headway.core.states import Scheduled, State
 from headway.server.services.transitions import Transitions
+from headway.server.services.wakes import Wakes
 from headway.store.database import Database
 from headway.store.tables import deployment, flow, metadata, task_run, work_pool, work_queue, worker
 from headway.store.transitions import TransitionStore
@@ -35,6 +36,7 @@ class World:
     clock: FrozenClock
     settings: ServerSettings
     transitions: Transitions
+    wakes: Wakes
     flow_id: UUID = field(default_factory=new_id)
     pool_id: UUID = field(default_factory=new_id)
     queue_id: UUID = field(default_factory=new_id)
@@ -113,7 +115,8 @@ async def opened_world(
         metadata.create_all(database.engine)
     chosen = settings or ServerSettings()
     ticking: Clock = clock
-    world = World(database, clock, chosen, Transitions(TransitionStore(database), ticking, chosen))
+    wakes = Wakes()
+    world = World(database, clock, chosen, Transitions(TransitionStore(database), ticking, chosen, wakes), wakes)
     await world.populate()
     try:
         yield world

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -88,7 +89,8 @@ class ClaimService:
             while True:
                 bell.clear()
                 reply, found = await self._answer(request)
-                if found.pool_id != pool_id:  # it was deleted and made anew
+                request = replace(request, fresh=False)
+                if found.dismissed or found.pool_id != pool_id:  # its worker is silent, or its pool was made anew
                     return reply or ClaimReply()
                 if reply is not None and (reply.claims or self._is_news(request.worker_id, reply, loop.time())):
                     return reply

@@ -1,5 +1,6 @@
 """Claims, polls, leases and reports through the real store."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from headway.core.rules.facts import Caller, Policy
 from headway.store.tables import attempt, flow_run_state, live_run, slot, task_run, work_pool, work_queue
 from headway.testing.clock import FrozenClock
 from headway.testing.plants import Plant, engine
+from headway.testing.waiting import eventually_async
 from headway.testing.worlds import opened_world
 from headway.wire.base import decode
 from headway.wire.flow_runs import FlowRun
@@ -160,6 +162,42 @@ async def test_a_run_whose_configuration_cannot_be_made_is_crashed_with_the_reas
         "CRASHED",
         "The job configuration of this run cannot be made: no such variable",
     )
+
+
+async def test_a_claim_that_waits_is_answered_by_the_next_run_and_no_later_than_it_says(plant: Plant) -> None:
+    waiting = asyncio.create_task(plant.claim(wait_seconds=30.0))
+    await eventually_async(lambda: at(plant.world.wakes.waiting == 1))
+    run = await plant.world.add_run()
+    assert [claim.flow_run.id for claim in (await waiting).claims] == [run]
+    assert not (await plant.claim(wait_seconds=0.01)).claims
+    assert plant.world.wakes.waiting == 0
+
+
+async def test_many_who_wait_share_what_comes(plant: Plant) -> None:
+    waiting = [asyncio.create_task(plant.claim(1, wait_seconds=30.0)) for _ in range(50)]
+    await eventually_async(lambda: at(plant.world.wakes.waiting == 50))
+    runs = {await plant.world.add_run() for _ in range(20)}
+    await eventually_async(lambda: at(sum(one.done() for one in waiting) == 20))
+    plant.world.wakes.close()
+    taken = [claim.flow_run.id for one in waiting for claim in (await one).claims]
+    assert (len(taken), set(taken)) == (20, runs)
+
+
+async def test_who_waits_and_falls_silent_gets_nothing(plant: Plant) -> None:
+    """A frozen worker's connection stays open; what it lost must not go back to it."""
+    run = await plant.world.add_run(policy=Policy(retries=1))
+    claim = await plant.claimed()
+    await plant.world.propose(run, states.Running(), caller=engine(claim))
+    waiting = asyncio.create_task(plant.claim(wait_seconds=30.0))
+    await eventually_async(lambda: at(plant.world.wakes.waiting == 1))
+    await plant.pass_time(24)
+    assert not (await waiting).claims
+    assert (await plant.history(run))[-1] == "AwaitingRetry"
+    assert [one.attempt for one in (await plant.claim(wait_seconds=30.0)).claims] == [2]
+
+
+async def at(value: bool) -> bool:
+    return value
 
 
 # --- leases ---
