@@ -28,14 +28,13 @@ from headway.core.rules.commands import CreateRun, Decision
 from headway.core.rules.facts import Policy, Run
 from headway.core.run_names import new_name
 from headway.server.services.deployments import DeploymentService, hydrated
-from headway.server.services.estimates import estimates
+from headway.server.services.made_runs import made_run
 from headway.server.services.planning import Limits, Planner
 from headway.server.services.transitions import Transitions
 from headway.server.services.work_pools import WorkPoolService
 from headway.store.protocols import Deployments, Filters, Origin, Origins, Row
 from headway.wire.deployments import DeploymentFlowRunCreate, FlowRunCreateResult, ScheduleDeployment
 from headway.wire.flow_runs import FlowRun, FlowRunPolicy
-from headway.wire.states import State as WireState
 
 __all__ = ["DeploymentRunService"]
 
@@ -231,48 +230,6 @@ class _Known:
         except TemplateError as error:
             raise Invalid(error.message, loc=("body", *error.loc)) from error
         self._variables_fit = self._variables_fit or not body.job_variables
-
-
-def made_run(command: CreateRun, decision: Decision) -> FlowRun:
-    """A run that was just made, as the wire shows it; the same as reading it back."""
-    assert decision.after is not None
-    run, row = decision.after.run, command.row
-    state = run.state
-    assert state is not None, "runs of deployments have a state from the start"
-    now = state.timestamp  # of the batch that made it
-    times = {"total_run_time": 0.0, "state_type": state.type, "state_timestamp": now, "start_time": run.start_time}
-    return FlowRun(
-        id=run.id,
-        created=now,
-        updated=now,
-        name=row["name"],
-        flow_id=run.flow_id,  # type: ignore[arg-type]
-        state_id=state.id,
-        deployment_id=run.deployment_id,
-        deployment_version=row["deployment_version"],
-        work_queue_id=run.work_queue_id,
-        work_queue_name=row["work_queue_name"],
-        parameters=row["parameters"],
-        idempotency_key=row["idempotency_key"],
-        context=row["context"],
-        empirical_policy=msgspec.convert(run.policy.to_wire(), FlowRunPolicy),
-        tags=row["tags"],
-        labels=row["labels"],
-        parent_task_run_id=run.parent_task_run_id,
-        state_type=state.type,
-        state_name=state.name,
-        run_count=run.run_count,
-        expected_start_time=run.expected_start_time,
-        next_scheduled_start_time=run.next_scheduled_start_time,
-        start_time=run.start_time,
-        end_time=run.end_time,
-        infrastructure_document_id=row["infrastructure_document_id"],
-        work_pool_id=run.work_pool_id,
-        work_pool_name=row["work_pool_name"],
-        state=WireState.of(state),
-        job_variables=row["job_variables"],
-        **estimates({**times, "expected_start_time": run.expected_start_time}, now),
-    )
 
 
 def _policy(deployment: Row, asked: FlowRunPolicy) -> Policy:

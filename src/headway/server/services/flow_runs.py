@@ -11,11 +11,13 @@ import msgspec
 from headway.core.clock import Clock
 from headway.core.errors import NotFound, RequestError
 from headway.core.ids import new_id
+from headway.core.rules.commands import CreateRun
 from headway.core.rules.facts import Caller, Policy, Run
 from headway.core.run_names import new_name
 from headway.core.states import Pending, StateType
 from headway.core.templates import check_job_variables
 from headway.server.services.estimates import estimates
+from headway.server.services.made_runs import made_run
 from headway.server.services.run_history import history
 from headway.server.services.run_pages import encode_runs
 from headway.server.services.shaping import shaped
@@ -26,6 +28,8 @@ from headway.wire.flow_runs import FlowRun, FlowRunCreate, FlowRunHistory, FlowR
 
 __all__ = ["FlowRunService"]
 
+_WAITING = (StateType.SCHEDULED, StateType.PENDING)
+"""A run that is made in one of these has nothing yet but what its maker said; it need not be read back."""
 _NEVER_NULL = ("name", "parameters", "empirical_policy", "tags", "job_variables")
 
 
@@ -48,9 +52,14 @@ class FlowRunService:
         origin = await self._store.origin(body.flow_id, body.work_pool_name, body.work_queue_name)
         _check_origin(body, origin)
         state = Pending() if body.state is None else body.state.proposed()
-        decision = await self._transitions.create_run(_run(body, origin), state, _columns(body, origin), caller)
+        columns = {**_columns(body, origin), "work_pool_name": body.work_pool_name}
+        command = CreateRun(_run(body, origin), state, columns, caller)
+        decision = await self._transitions.submit(command)
         assert decision.after is not None
-        return await self.read(decision.after.run.id), decision.created is not None
+        run = decision.after.run
+        if decision.created is not None and run.state is not None and run.state.type in _WAITING:
+            return made_run(command, decision), True
+        return await self.read(run.id), decision.created is not None
 
     async def read(self, id: UUID) -> FlowRun:
         row = await self._store.get(id)
