@@ -99,7 +99,7 @@ class Table(Generic[F]):
     """The rules of one policy in order; which of them are for a transition is found out once."""
 
     def __init__(self, *rules: Rule[F]) -> None:
-        self._rules = rules
+        self._rules: tuple[Rule[F], ...] = rules
         self._between: dict[tuple[Pair, Pair], tuple[Callable[[Case[F]], Case[F] | Verdict], ...]] = {
             (one, other): tuple(rule.check for rule in rules if one in rule.froms and other in rule.tos)
             for one in ANY
