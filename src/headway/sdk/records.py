@@ -165,7 +165,7 @@ def _report(parts: list[TaskRunRecord]) -> TaskRunReport:
 
 def _entered(state: State) -> EnteredState:
     details: Any = {name: value for name, value in state.details.items() if value is not None} or None
-    return EnteredState(state.id, state.type, state.timestamp, state.name, state.message or None, state.data, details)
+    return EnteredState(state.id, state.type, state.timestamp, state.name, state.message or "", state.data, details)
 
 
 def portable(record: TaskRunRecord) -> TaskRunRecord:
