@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +119,8 @@ def _times(row: Row, line: Line, results: Results, labels: Sequence[str]) -> str
         database = label.partition("-")[2]
         ours, theirs = results.of(row.name, line.key, f"{OURS}-{database}"), results.of(row.name, line.key, label)
         if ours and theirs:
-            told.append(f"{ratio(ours, theirs, line.better):.3g}× ({database})")
+            times = ratio(ours, theirs, line.better)
+            told.append(f"{times:.3g}× ({database})" if math.isfinite(times) else f"the other has none ({database})")
     return ", ".join(told)
 
 

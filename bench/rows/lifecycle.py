@@ -21,12 +21,12 @@ def measure_with(connections: int, target: Target, scale: Scale) -> Samples:
         warm_up=scale.of(3, 1),
     )
     latency = seen.figures["latency_ms"]
+    each = {"cpu_ms": seen.cpu_ms(), "database_cpu_ms": 1000 * seen.database_cpu / seen.units} if seen.units else {}
     return {
         "rate": seen.rate,
         "errors": seen.errors,
         "retries": seen.figures["retries"],
-        "cpu_ms": seen.cpu_ms(),
-        "database_cpu_ms": 1000 * seen.database_cpu / max(1, seen.units),
+        **each,
         "p99_ms": latency.get("p99", float("inf")),
         "max_ms": latency.get("max", float("inf")),
         **lag_samples(seen.lag),
