@@ -11,22 +11,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from headway.core.errors import HeadwayError
-from headway.core.profiles import load_settings
 from headway.sdk.engine_process import EngineProcess
 from headway.sdk.entrypoints import load_flow
-from headway.sdk.flows import Flow
 from headway.sdk.fresh_code import compare_by_content
+
+if TYPE_CHECKING:
+    from headway.sdk.warm_start import WarmStart
 
 __all__ = ["main", "prepare", "run_inline"]
 
-NEEDED_LATER = ("headway.client.plain", "concurrent.futures.thread")
+NEEDED_LATER = ("concurrent.futures.thread",)
 """What every run loads, but only once it needs it."""
 
 USAGE = "usage: python -m headway.engine [flow-run execute ID]   (without ID: HEADWAY_FLOW_RUN_ID)"
@@ -38,20 +39,20 @@ def prepare(modules: Sequence[str] = (), entrypoint: str | None = None, roots: S
     compare_by_content()
     for name in (*NEEDED_LATER, *modules):
         import_module(name)
-    import_module("headway").flow  # noqa: B018 -- loads what `from headway import flow, task` does
-    with suppress(HeadwayError):  # a run's settings are its own; this makes ready what reads them
-        load_settings()
+    for name in ("flow", "task"):
+        getattr(import_module("headway"), name)  # loaded when asked for
     flow = load_flow(entrypoint, [Path(root) for root in roots]) if entrypoint else None
-    return partial(main, [], flow)
+    return partial(main, [], import_module("headway.sdk.warm_start").WarmStart.now(flow))
 
 
-def main(arguments: list[str] | None = None, flow: Flow[..., object] | None = None) -> int:
-    """Execute one flow run in this process; the exit code. `flow` is the run's, if it is loaded already."""
+def main(arguments: list[str] | None = None, warm: WarmStart | None = None) -> int:
+    """Execute one flow run in this process; the exit code. `warm` is what was made ready before it was forked."""
     given = sys.argv[1:] if arguments is None else arguments
     compare_by_content()
     try:
         flow_run_id = _flow_run_id(given, os.environ)
-        return EngineProcess.of_this_process(flow_run_id, flow).execute()
+        settings, flow = (warm.settings(), warm.flow) if warm else (None, None)
+        return EngineProcess.of_this_process(flow_run_id, flow, settings).execute()
     except HeadwayError as error:
         sys.stderr.write(f"{error}\n")
         return 2

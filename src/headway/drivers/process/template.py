@@ -33,7 +33,7 @@ __all__ = ["CONTROL", "main", "receive", "send"]
 
 CONTROL = 3
 HEADER = 4
-LIBC = ctypes.CDLL(None)
+LIBC = ctypes.PyDLL(None)
 Seen = tuple[int, int, int, int]
 
 
@@ -101,7 +101,7 @@ class Template:
         while (received := receive(self.control)) is not None:
             request, (lock, reply) = received
             answer = self.answer()
-            if answer is None and os.fork() == 0:
+            if answer is None and LIBC.fork() == 0:  # past Python's own: a parent needs none of what that renews
                 be_parent(self, request, lock, reply)
             if answer is not None:
                 shim.say(reply, json.dumps(answer))
