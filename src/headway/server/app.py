@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
-from starlette.applications import Starlette
 
 from headway.core import lazy
 from headway.core.clock import AdjustedClock, Clock, SystemClock
@@ -102,6 +101,9 @@ from headway.store.transitions import TransitionStore
 from headway.store.work_pools import WorkPoolStore
 from headway.store.work_queues import WorkQueueStore
 from headway.store.workers import WorkerStore
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 _LOAD_AFTER_SECONDS = 1.0
 

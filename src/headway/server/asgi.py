@@ -8,21 +8,20 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request as HttpRequest
-from starlette.responses import HTMLResponse
-from starlette.responses import Response as HttpResponse
-from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
 
 from headway.server.api import openapi
 from headway.server.api.answers import Answer, Response
 from headway.server.api.routing import Api, Request
 from headway.version import __version__
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request as HttpRequest
+    from starlette.responses import Response as HttpResponse
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 OLDEST_API_VERSION = (0, 8, 0)
 _OPEN_PATHS = frozenset({"health", "ready", "hello"})
@@ -129,8 +128,25 @@ async def _send(send: Send, response: Response) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
+def asgi_later(make: Callable[[], ASGIApp]) -> ASGIApp:
+    """The application that `make` makes at the first request that needs it: most only need the API's own server."""
+    made = cache(make)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await made()(scope, receive, send)
+
+    return app
+
+
 def asgi_app(api: Api, gate: Gate, lifespan: Callable[..., object] | None = None) -> Starlette:
     """The whole server as an ASGI application."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.cors import CORSMiddleware
+    from starlette.responses import HTMLResponse
+    from starlette.responses import Response as HttpResponse
+    from starlette.routing import Mount, Route
+
     document: Callable[[], bytes] = cache(
         lambda: msgspec.json.encode(openapi.describe(api.endpoints, version=__version__))
     )

@@ -22,7 +22,7 @@ from headway.core.errors import HeadwayError
 from headway.core.server_lock import ServerLock
 from headway.core.settings import Settings
 from headway.server.app import Server, create_app
-from headway.server.asgi import Gate, is_patient
+from headway.server.asgi import Gate, asgi_later, is_patient
 from headway.server.http import ApiConnection
 
 _IDLE_SECONDS = 30
@@ -79,7 +79,7 @@ async def _serve(server: Server, listening: socket.socket, lock: ServerLock, ann
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api"
     config = uvicorn.Config(
-        server.asgi(manage=False),
+        asgi_later(partial(server.asgi, manage=False)),
         http=partial(_connection, server.gate),  # type: ignore[arg-type]  # it is only called
         timeout_keep_alive=_IDLE_SECONDS,
         loop="auto",
