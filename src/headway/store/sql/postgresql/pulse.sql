@@ -2,7 +2,7 @@
 -- due in pools that somebody waits for. It also says that this replica is there to be reached, unless it was not for
 -- too long, which is for the reaper to say.
 WITH beat AS (
-    UPDATE server_beat SET beat = :now WHERE name = 'reaper' AND beat BETWEEN :reachable AND :now - 1
+    UPDATE server_beat SET beat = :now WHERE name = 'reaper' AND beat BETWEEN :reachable AND :now::bigint - 1
 )
 SELECT
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
@@ -22,7 +22,7 @@ SELECT
     EXISTS (SELECT FROM live_run WHERE state_type = 'CANCELLING') AS cancellations,
     EXISTS (
         SELECT FROM worker
-        WHERE status = 'ONLINE' AND last_heartbeat_time + :missed * 1000000 * heartbeat_interval_seconds < :now
+        WHERE status = 'ONLINE' AND last_heartbeat_time + :missed::bigint * 1000000 * heartbeat_interval_seconds < :now
     )
         OR EXISTS (SELECT FROM work_queue WHERE status = 'READY' AND coalesce(last_polled, 0) < :silent)
         OR EXISTS (SELECT FROM deployment WHERE status = 'READY' AND coalesce(last_polled, 0) < :silent)
