@@ -27,7 +27,7 @@ from typing import Any
 
 from chaos.api import Api
 from chaos.evidence import Evidence
-from chaos.load import DEPLOYMENTS, FINAL, POOL
+from chaos.load import DEPLOYMENTS, FINAL, NARROW_LIMIT, POOL, POOL_LIMIT, URGENT_LIMIT
 from chaos.observed import Observed, State, observe
 from chaos.processes import carrying, lives
 from chaos.story import Life, Story
@@ -38,7 +38,8 @@ OCCUPYING = frozenset({"PENDING", "RUNNING", "CANCELLING"})
 NOISE_SECONDS = 0.5
 """Clocks of processes and of the server's transactions, on one machine."""
 SHOWN = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
-LIMITS = {"narrow": 3, "urgent": 4}
+LIMITS = {"narrow": NARROW_LIMIT, "urgent": URGENT_LIMIT, None: POOL_LIMIT}
+"""By deployment; None is the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,11 @@ def _overlap(story: Story) -> Found:
 
 def _over_limit(story: Story, seen: Observed) -> Found:
     for name, limit in LIMITS.items():
-        runs = [run for run, line in story.accepted.items() if line.get("deployment") == name]
+        runs = [
+            run
+            for run, line in story.accepted.items()
+            if run not in story.driven and name in (None, line["deployment"])
+        ]
         changes: list[tuple[float, int]] = []
         for run in runs:
             for begin, end in _occupied(seen.histories.get(run, [])):
@@ -228,7 +233,7 @@ def _over_limit(story: Story, seen: Observed) -> Found:
         for moment, change in sorted(changes):
             held += change
             if held > limit:
-                yield Violation("over-limit", None, f"'{name}' had {held} of {limit} at {moment:.3f}.")
+                yield Violation("over-limit", None, f"{name or 'The pool'} had {held} of {limit} at {moment:.3f}.")
                 return
 
 

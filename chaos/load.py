@@ -17,9 +17,10 @@ __all__ = ["DEPLOYMENTS", "Load"]
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 POOL = "chaos"
+POOL_LIMIT, URGENT_LIMIT, NARROW_LIMIT = 20, 4, 3
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "steady": {},
-    "narrow": {"concurrency_limit": 3},
+    "narrow": {"concurrency_limit": NARROW_LIMIT},
     "urgent": {"work_queue_name": "urgent"},
     "failing": {"parameters": {"fails": True}, "retries": 0},
 }
@@ -46,9 +47,10 @@ class Load:
 
     async def prepare(self, flows: Path) -> None:
         """The pool, its queues, the flow and its deployments."""
-        await self.api.ask("POST", "/work_pools/", {"name": POOL, "type": "process"})
+        pool = {"name": POOL, "type": "process", "concurrency_limit": POOL_LIMIT}
+        await self.api.ask("POST", "/work_pools/", pool)
         await self.api.ask(
-            "POST", f"/work_pools/{POOL}/queues", {"name": "urgent", "priority": 1, "concurrency_limit": 4}
+            "POST", f"/work_pools/{POOL}/queues", {"name": "urgent", "priority": 1, "concurrency_limit": URGENT_LIMIT}
         )
         flow = await self.api.ask("POST", "/flows/", {"name": "endure"})
         for name, special in DEPLOYMENTS.items():

@@ -63,6 +63,12 @@ async def observe(api: Api, runs: Iterable[str], pool: str, deployments: Iterabl
     seen.slots[f"pool {pool}"] = status["active_slots"]
     for queue in status["queues"]:
         seen.slots[f"queue {queue['queue_name']}"] = queue["active_slots"]
+        if queue["concurrency_limit"] is not None:  # these count what limits count, not states
+            free = await api.ask("GET", f"/work_pools/{pool}/backlog?queue={queue['queue_name']}")
+            seen.slots[f"the limit of queue {queue['queue_name']}"] = queue["concurrency_limit"] - free["slots_free"]
+    if status["concurrency_limit"] is not None:
+        free = await api.ask("GET", f"/work_pools/{pool}/backlog")
+        seen.slots[f"the limit of pool {pool}"] = status["concurrency_limit"] - free["slots_free"]
     for id in deployments:
         deployment = await api.ask("GET", f"/deployments/{id}")
         limit = deployment["global_concurrency_limit"]
