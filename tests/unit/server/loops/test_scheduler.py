@@ -205,6 +205,41 @@ def test_the_number_of_statements_grows_with_the_runs_of_many_deployments_togeth
     assert many - few <= 4 * 3000 / 100  # a write of so many runs at a time
 
 
+def test_a_pass_over_schedules_that_are_filled_asks_one_question(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        async with one_server(tmp_path) as server:
+            await add_deployments(server, 50)
+            await server.server.scheduler.run_once()
+            asked: list[str] = []
+
+            def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+                asked.append(statement)
+
+            database = server.server.database
+            for engine in {database.engine, database._reading}:
+                event.listen(engine, "before_cursor_execute", note)
+            assert await server.server.scheduler.run_once() == 0
+            return len([statement for statement in asked if statement.startswith("SELECT")])
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_a_schedule_that_changes_while_it_is_planned_gets_no_runs_of_what_it_was(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
+        async with one_server(tmp_path) as server:
+            id = await deploy(server, {"cron": "30 * * * *"})
+            planner = server.server.planner
+            seen = await planner._store.due(server.clock.now(), 10)
+            body = {"schedules": [{"schedule": {"cron": "15 * * * *"}}]}
+            server.clock.advance(1)
+            await server.expect(204, "PATCH", f"/deployments/{id}", body)
+            assert await planner._fill(seen, server.clock.now(), planner.limits, keeps=True) == 0
+            await server.server.scheduler.run_once()
+            return await due(server)
+
+    assert asyncio.run(scenario()) == [f"2026-01-15T{hour}:15:00Z" for hour in (12, 13, 14)]
+
+
 def test_more_deployments_than_one_batch_are_all_served(tmp_path: Path) -> None:
     async def scenario() -> int:
         async with one_server(tmp_path, scheduler=SchedulerSettings(batch=7)) as server:
