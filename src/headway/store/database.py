@@ -142,7 +142,7 @@ class Database:
             case Verdict.REPEAT_ONCE if tries == 1 and trial.writes:
                 return
             case Verdict.LOST if tries == 1 and not trial.committing:
-                return  # the connection may have been dead for long: a restart of the database kills all idle ones
+                trial.engine.dispose()  # a restart of the database kills all idle connections: none is worth a try
             case Verdict.LOST | Verdict.REPEAT:
                 doubt = "It is not known whether the change was made; repeat it. " if trial.committing else ""
                 raise Unavailable(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -20,25 +20,50 @@ from sqlalchemy.exc import DBAPIError
 from headway.store.sql import positional, statement
 from headway.store.types import from_micros, to_micros
 
+if TYPE_CHECKING:
+    from headway.store.libpq import Libpq
+
 __all__ = ["Codec", "Hot", "as_sqlalchemy", "codec", "instant", "moment", "unjson"]
 
 _unjson = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_TOGETHER = (
+    "add_flow_run",
+    "change_flow_run",
+    "drop_live_run",
+    "add_live_run",
+    "change_live_run",
+    "add_flow_run_state",
+    "change_attempt",
+    "drop_slot",
+    "add_slot",
+    "change_slot",
+)
+"""Statements that are one on PostgreSQL: write_batch.sql."""
+_AFTER = "add_attempt"
 
 
 class Hot:
     """One transaction's hot statements."""
 
-    __slots__ = ("_connection", "_cursor", "_dialect", "codec")
+    __slots__ = ("_connection", "_cursor", "_dialect", "_libpq", "codec")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
+        self._libpq: Libpq | None = None
+        if self._dialect == "postgresql":
+            from headway.store.libpq import Libpq  # an extra: not every installation has it
+
+            self._libpq = Libpq(connection)
         self._cursor = connection.connection.cursor()
         self.codec = codec(self._dialect)
 
     def rows(self, name: str, /, **parameters: Any) -> list[tuple[Any, ...]]:
         """All rows that the statement finds."""
         try:
+            if self._libpq is not None:
+                return self._libpq.run(name, parameters)
             self._cursor.execute(statement(self._dialect, name), parameters)
             return self._cursor.fetchall()  # type: ignore[return-value]
         except Exception as error:
@@ -48,6 +73,9 @@ class Hot:
         """Run the statement once per row; no rows, no statement."""
         if not rows:
             return
+        if self._libpq is not None and name in _TOGETHER:
+            self.write_all({name: rows})
+            return
         text, values = positional(self._dialect, name)
         try:
             if len(rows) == 1:
@@ -56,6 +84,21 @@ class Hot:
                 self._cursor.executemany(text, list(map(values, rows)))
         except Exception as error:
             self._fail(name, error)
+
+    def write_all(self, changes: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """The same for many statements, in their order; on PostgreSQL all that it can do at once is one."""
+        if self._libpq is None:
+            for name, rows in changes.items():
+                self.write(name, rows)
+            return
+        try:
+            together = {name: changes.get(name, ()) for name in _TOGETHER}
+            if any(together.values()):
+                self._libpq.run("write_batch", {name: _encode(rows) for name, rows in together.items()})
+            if changes.get(_AFTER):
+                self._libpq.run("write_attempts", {_AFTER: _encode(changes[_AFTER])})
+        except Exception as error:
+            self._fail("write_batch", error)
 
     def _fail(self, name: str, error: Exception) -> NoReturn:
         raise as_sqlalchemy(self._connection, name, error) from error
@@ -95,7 +138,7 @@ def codec(dialect: str) -> Codec:
     """The codec of a dialect. differs because SQLite has neither UUIDs nor arrays: hex digits, JSON arrays."""
     if dialect == "sqlite":
         return Codec(_hex, _json_array, _from_hex)
-    return Codec(lambda id: id, list, lambda value: value)
+    return Codec(lambda id: id, _array, lambda value: value)
 
 
 def _hex(id: UUID | None) -> str | None:
@@ -104,6 +147,10 @@ def _hex(id: UUID | None) -> str | None:
 
 def _json_array(ids: Iterable[UUID]) -> str:
     return '["' + '","'.join([id.hex for id in ids]) + '"]' if ids else "[]"
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
 @lru_cache(maxsize=16_384)

@@ -1,9 +1,9 @@
 """Row locks of PostgreSQL: what a batch of commands looks at stays as it is until the batch is written.
 
-The order is pool, queue, deployment, run, attempt, each by id, in every transaction. Limits that are not set are not
-locked, because nobody counts them; the others are, so that two replicas never take one last slot twice. Everything
-that belongs to a run (its live row, states, slots, inputs) is guarded by the lock on the run. Renewals take
-only the attempt's row, so they wait for nothing but a decision about that very attempt.
+One call takes them all (`guards.LOCK`), in the order pool, queue, deployment, run, attempt, each by id, in every
+transaction. Limits that are not set are not locked, because nobody counts them; the others are, so that two replicas
+never take one last slot twice. Everything that belongs to a run (its live row, states, slots, inputs) is guarded by
+the lock on the run. Renewals take only the attempt's row, so they wait for nothing but a decision about that attempt.
 
 SQLite needs none of this: a write begins with the lock on the whole file.
 """
@@ -11,20 +11,16 @@ SQLite needs none of this: a write begins with the lock on the whole file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from headway.core.rules.commands import Claim, Command, CreateRun, EndAttempt, Propose, ProposeTask
 from headway.core.states import StateType
-from headway.store.sql import statement
+from headway.store.hot import Hot
 
 __all__ = ["lock_batch", "lock_claims", "lock_limits", "lock_runs", "starts", "whose_children"]
-
-LIMITS = ("pool", "queue", "deployment")
 
 
 def lock_batch(connection: Connection, commands: Sequence[Command]) -> None:
@@ -47,10 +43,10 @@ def lock_limits(connection: Connection, pools: Iterable[UUID], queues: Iterable[
     """Hold these limits before looking for runs that fit into them."""
     if connection.dialect.name == "sqlite":
         return
-    with closing(connection.connection.cursor()) as cursor:
-        for kind, ids in (("pools", list(pools)), ("queues", list(queues))):
-            if ids:
-                cursor.execute(statement("postgresql", f"lock_{kind}"), {"ids": ids})
+    hot = Hot(connection)
+    for kind, ids in (("pools", set(pools)), ("queues", set(queues))):
+        if ids:
+            hot.rows(f"lock_{kind}", ids=ids)
 
 
 def lock_claims(connection: Connection, runs: Sequence[UUID]) -> Sequence[UUID]:
@@ -58,9 +54,7 @@ def lock_claims(connection: Connection, runs: Sequence[UUID]) -> Sequence[UUID]:
     if connection.dialect.name == "sqlite" or not runs:
         return runs
     _lock(connection, _Wanted(starting=set(runs)))
-    with closing(connection.connection.cursor()) as cursor:
-        cursor.execute(statement("postgresql", "lock_claimable"), {"runs": list(runs)})
-        free = {row[0] for row in cursor.fetchall()}
+    free = {row[0] for row in Hot(connection).rows("lock_claimable", runs=runs)}
     return [run for run in runs if run in free]
 
 
@@ -88,6 +82,9 @@ class _Wanted:
     trees: set[UUID] = field(default_factory=set)
     tasks: set[UUID] = field(default_factory=set)
 
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.starting or self.trees or self.tasks)
+
     def add(self, command: Command) -> None:
         if isinstance(command, ProposeTask):
             self.tasks.add(command.task_run_id)
@@ -103,22 +100,7 @@ class _Wanted:
 
 
 def _lock(connection: Connection, wanted: _Wanted) -> None:
-    runs = wanted.runs
-    with closing(connection.connection.cursor()) as cursor:
-
-        def ask(name: str, **ids: Iterable[UUID]) -> list[tuple[Any, ...]]:
-            cursor.execute(statement("postgresql", name), {key: list(value) for key, value in ids.items()})
-            return list(cursor.fetchall())
-
-        if wanted.tasks:
-            runs |= {row[0] for row in ask("runs_of_tasks", tasks=wanted.tasks)}
-        if wanted.trees:
-            runs |= {row[0] for row in ask("runs_below", runs=wanted.trees)}
-        if wanted.starting:
-            in_force = ask("limits_in_force", runs=wanted.starting)
-            for kind in LIMITS:
-                if ids := [row[1] for row in in_force if row[0] == kind]:
-                    ask(f"lock_{kind}s", ids=ids)
-        if runs:
-            owners = {row[0] for row in ask("lock_runs", runs=runs)}
-            ask("lock_attempts", runs=owners)
+    if wanted:
+        Hot(connection).rows(
+            "lock", named=wanted.runs, starting=wanted.starting, trees=wanted.trees, tasks=wanted.tasks
+        )

@@ -70,6 +70,7 @@ def apply(connection: Connection, decisions: Iterable[Decision], now: datetime) 
     writer.states(flat)
     writer.attempts(flat)
     writer.slots(net)
+    writer.send()
     _write_tasks(connection, [change for decision in flat for change in decision.tasks], now)
     _drop_inputs(connection, flat)
 
@@ -97,8 +98,13 @@ class _Writer:
 
     def __init__(self, hot: Hot, now: datetime) -> None:
         self._hot = hot
+        self._changes: dict[str, Sequence[Mapping[str, Any]]] = {}
         self._id = hot.codec.id
         self._now = instant(now)
+
+    def send(self) -> None:
+        """Write all that was gathered."""
+        self._hot.write_all(self._changes)
 
     # --- flow runs ---
 
@@ -119,11 +125,11 @@ class _Writer:
                 appeared.append(self._live(after))
             elif run is not was or after.attempt is not before.attempt:
                 moved.append(self._live(after))
-        self._hot.write("add_flow_run", added)
-        self._hot.write("change_flow_run", changed)
-        self._hot.write("drop_live_run", gone)
-        self._hot.write("add_live_run", appeared)
-        self._hot.write("change_live_run", moved)
+        self._changes["add_flow_run"] = added
+        self._changes["change_flow_run"] = changed
+        self._changes["drop_live_run"] = gone
+        self._changes["add_live_run"] = appeared
+        self._changes["change_live_run"] = moved
 
     def _new_run(self, creation: CreateRun, run: Run) -> dict[str, Any]:
         row, id = creation.row, self._id
@@ -197,7 +203,7 @@ class _Writer:
             number = None if attempt is None else attempt.number
             owner = self._id(decision.after.run.id)
             rows += [self._state(state, owner, number) for state in decision.written]
-        self._hot.write("add_flow_run_state", rows)
+        self._changes["add_flow_run_state"] = rows
 
     def _state(self, state: State, owner: Any, number: int | None) -> dict[str, Any]:
         return {
@@ -226,8 +232,8 @@ class _Writer:
             if before is not None and key == (before.run_id, before.number) and key not in latest:
                 known.add(key)
             latest[key] = after
-        self._hot.write("change_attempt", [self._attempt(one) for key, one in latest.items() if key in known])
-        self._hot.write("add_attempt", [self._attempt(one) for key, one in latest.items() if key not in known])
+        self._changes["change_attempt"] = [self._attempt(one) for key, one in latest.items() if key in known]
+        self._changes["add_attempt"] = [self._attempt(one) for key, one in latest.items() if key not in known]
 
     def _attempt(self, one: Attempt) -> dict[str, Any]:
         id = self._id
@@ -266,9 +272,9 @@ class _Writer:
             freed += [self._slot(id, held[limit]) for limit in held.keys() - kept.keys()]
             taken += [self._slot(id, kept[limit]) for limit in kept.keys() - held.keys()]
             moved += [self._slot(id, kept[limit]) for limit in kept.keys() & held.keys() if kept[limit] != held[limit]]
-        self._hot.write("drop_slot", freed)
-        self._hot.write("add_slot", taken)
-        self._hot.write("change_slot", moved)
+        self._changes["drop_slot"] = freed
+        self._changes["add_slot"] = taken
+        self._changes["change_slot"] = moved
 
     def _slot(self, run_id: Any, one: Slot) -> dict[str, Any]:
         return {

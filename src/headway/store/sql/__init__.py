@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-__all__ = ["positional", "statement"]
+__all__ = ["numbered", "positional", "statement"]
 
 _HERE = Path(__file__).parent
 _COMMENT = re.compile(r"--[^\n]*")
@@ -42,6 +42,18 @@ def positional(dialect: str, name: str) -> tuple[str, Callable[[Mapping[str, Any
     if len(names) == 1:
         return text, lambda row: (row[names[0]],)
     return text, itemgetter(*names)
+
+
+@cache
+def numbered(name: str) -> tuple[bytes, tuple[str, ...]]:
+    """A statement of PostgreSQL with `$1, $2, …`, as libpq takes it, and the names of its parameters in that order."""
+    names: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return f"${names.setdefault(found.group(1), len(names) + 1)}"
+
+    text = _PARAMETER.sub(number, _text("postgresql", name))
+    return text.encode(), tuple(names)
 
 
 def _text(dialect: str, name: str) -> str:

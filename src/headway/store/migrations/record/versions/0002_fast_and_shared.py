@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from headway.store.guards import LOCK
 from headway.store.tally import tally_ddl
 
 COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -96,7 +97,8 @@ def _partial(name: str, table: str, columns: list[str], where: str) -> None:
 
 
 def _tune_postgresql() -> None:
-    """differs because SQLite has no vacuum to tune, and its integers have 64 bits anyway."""
+    """differs because SQLite has no rows to lock and no vacuum to tune, and its integers have 64 bits anyway."""
+    op.execute(LOCK)
     for table in ("flow_run_state", "task_run_state"):
         op.alter_column(table, "seq", type_=sa.BigInteger(), existing_nullable=False)
         op.execute(f"ALTER SEQUENCE {table}_seq_seq AS bigint")

@@ -1,0 +1,1 @@
+SELECT headway_lock(:named::uuid[], :starting::uuid[], :trees::uuid[], :tasks::uuid[])
