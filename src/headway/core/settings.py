@@ -101,6 +101,12 @@ class LeaseSettings:
     renew_seconds: float = _setting(5.0, "how often workers and engines renew", minimum=0.01)
     reaper_seconds: float = _setting(2.0, "how often the reaper looks", minimum=0.01)
 
+    @property
+    def longest_gap(self) -> float:
+        """Seconds without a look after which nobody could have renewed in time: whoever renewed just before still
+        has time to do it again after a gap of a third of a lease."""
+        return max(2.5 * self.reaper_seconds, self.ttl_seconds / 3, 1.0)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:

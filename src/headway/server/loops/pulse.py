@@ -44,7 +44,7 @@ class Pulse(Loop):
         self._wakes = wakes
         self._clock = clock
         self._limits = Limits(
-            longest_gap=max(2.5 * settings.lease.reaper_seconds, 1.0),
+            longest_gap=settings.lease.longest_gap,
             late_after=settings.late_after_seconds,
             silence=settings.queue_silence_seconds,
             missed_heartbeats=MISSED_HEARTBEATS,

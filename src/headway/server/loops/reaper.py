@@ -29,7 +29,7 @@ class Reaper(Loop):
         self._clock = clock
         self._wakes = wakes or Wakes()
         self._terms = terms_of(settings)
-        self._longest_gap = max(2.5 * settings.lease.reaper_seconds, 1.0)
+        self._longest_gap = settings.lease.longest_gap
 
     async def run_once(self) -> int:
         """One pass; how many attempts were lost."""
