@@ -212,38 +212,38 @@ class ApiConnection(asyncio.Protocol):
     def _begin(self) -> None:
         self._task = self._loop.create_task(self._serve())
         self._shared.tasks.add(self._task)
-        self._task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._shared.tasks.discard(task)
-        self._task = self._now = None
-        if self._waiting and not self._closing:  # pipelined while the last one was being sent
-            self._begin()
-        elif self._closing:
-            self._transport.close()
 
     async def _serve(self) -> None:
-        while self._waiting:
-            request, stays = self._waiting.popleft()
-            self._now = request
-            response = await self._answer(request)
-            if self._transport.is_closing():
-                return
-            self._shared.total_requests += 1
-            self._closing = self._closing or not stays
-            self._send(response, close=self._closing)
-            if self._writable is not None:
-                await self._writable
+        task = self._task
+        try:
+            while self._waiting and await self._serve_one():
+                pass
+        finally:
+            self._shared.tasks.discard(task)
+            self._task = self._now = None
             if self._closing:
-                return
-            if self._paused:
-                self._paused = False
-                self._transport.resume_reading()
+                self._transport.close()
+
+    async def _serve_one(self) -> bool:
+        """Answer the next request; whether the connection stays."""
+        self._now, stays = self._waiting.popleft()
+        response = await self._answer(self._now)
+        if self._transport.is_closing():
+            return False
+        self._shared.total_requests += 1
+        self._closing = self._closing or not stays
+        self._send(response, close=self._closing)
+        if self._writable is not None:
+            await self._writable
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return not self._closing
 
     def _send(self, response: Response, *, close: bool) -> None:
-        lines = [_status_line(response.status)]
-        lines += [b"%b: %b\r\n" % header for header in self._shared.default_headers]
-        lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in response.headers.items()]
+        lines = [_status_line(response.status), *(b"%b: %b\r\n" % pair for pair in self._shared.default_headers)]
+        for name, value in response.headers.items():
+            lines.append(f"{name}: {value}\r\n".encode("latin-1"))
         if response.status != HTTPStatus.NO_CONTENT:
             lines.append(b"content-length: %d\r\n" % len(response.body))
         lines.append(b"connection: close\r\n\r\n" if close else b"\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,7 +13,8 @@ from headway.core.errors import Invalid, Locked, RequestError, Unavailable
 from headway.wire.errors import fault_of
 
 _encode = msgspec.json.Encoder().encode
-_JSON = {"content-type": "application/json"}
+_JSON = MappingProxyType({"content-type": "application/json"})
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +53,18 @@ class Answer:
     value: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, value: Any, status: int) -> Answer:
-        """`value` itself if it is an Answer, else an Answer with that status (204 for None)."""
-        if isinstance(value, cls):
-            return value
-        return cls(204 if value is None and status == 200 else status, value)
-
     def response(self) -> Response:
         """Encoded, for a transport."""
-        if isinstance(self.value, Raw):
-            headers = {"content-type": self.value.content_type, **self.headers}
-            return Response(self.status, headers, self.value.content)
-        body = b"" if self.status == 204 else _encode(self.value)
-        return Response(self.status, {**_JSON, **self.headers} if body else self.headers, body)
+        return response_of(self.status, self.value, self.headers)
+
+
+def response_of(status: int, value: Any, headers: Mapping[str, str] = EMPTY) -> Response:
+    """The same without an Answer around it."""
+    if isinstance(value, Raw):
+        return Response(status, {"content-type": value.content_type, **headers}, value.content)
+    if status == 204:
+        return Response(status, headers, b"")
+    return Response(status, {**_JSON, **headers} if headers else _JSON, _encode(value))
 
 
 def failure(error: RequestError, body: bytes) -> Answer:

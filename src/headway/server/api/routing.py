@@ -13,13 +13,14 @@ import logging
 import types
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from headway.core.errors import HeadwayError, Invalid, RequestError
-from headway.server.api.answers import Answer, Raw, Request, Response, failure, invalid_body
+from headway.server.api.answers import Answer, Raw, Request, Response, failure, invalid_body, response_of
 
 logger = logging.getLogger("headway.server.api")
 
@@ -39,11 +40,16 @@ class Caller:
     @property
     def prefect_version(self) -> tuple[int, ...] | None:
         """(3, 8, 8) for a stock client; None for anybody else. Read from the User-Agent (CONTRACT §1.2)."""
-        product = self.user_agent.partition(" ")[0]
-        name, _, version = product.partition("/")
-        if name != "prefect":
-            return None
-        return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+        return _prefect_version(self.user_agent)
+
+
+@lru_cache(maxsize=256)
+def _prefect_version(user_agent: str) -> tuple[int, ...] | None:
+    product = user_agent.partition(" ")[0]
+    name, _, version = product.partition("/")
+    if name != "prefect":
+        return None
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +76,35 @@ def caller_of(headers: Mapping[str, str]) -> Caller:
 
 
 class Endpoint:
-    """A route whose handler's signature has been read once."""
+    """A route whose handler's signature is read once, when it is first asked for: a start does not wait for all."""
+
+    returns: Any
+    path_types: dict[str, Any]
+    query: dict[str, tuple[Any, Any]]
+    body_type: Any
+    body_default: Any
+    wants_caller: bool
+    _decode: Callable[[bytes], Any] | None
 
     def __init__(self, route: Route) -> None:
         self.route = route
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in type(self).__annotations__:
+            raise AttributeError(name)
+        self._read()
+        return self.__dict__[name]
+
+    def _read(self) -> None:
+        route = self.route
         hints = get_type_hints(route.handler, include_extras=True)
         self.returns = _shown(hints.pop("return", None))
         names = {part[1:-1] for part in route.path.split("/") if part.startswith("{")}
         self.path_types = {name: hints[name] for name in names}
-        self.query: dict[str, tuple[Any, Any]] = {}
-        self.body_type: Any = None
+        self.query = {}
+        self.body_type = None
         self.wants_caller = False
-        self.body_default: Any = inspect.Parameter.empty
+        self.body_default = inspect.Parameter.empty
         for name, parameter in inspect.signature(route.handler).parameters.items():
             if name == "body":
                 self.body_type, self.body_default = hints["body"], parameter.default
@@ -101,7 +124,10 @@ class Endpoint:
             arguments["body"] = self._body(request)
         if self.wants_caller:
             arguments["caller"] = caller_of(request.headers)
-        return Answer.of(await self.route.handler(**arguments), self.route.status).response()
+        value = await self.route.handler(**arguments)
+        if isinstance(value, Answer):
+            return value.response()
+        return response_of(204 if value is None and self.route.status == 200 else self.route.status, value)
 
     def _body(self, request: Request) -> Any:
         if not request.body and self.body_default is not inspect.Parameter.empty:
@@ -184,20 +210,25 @@ class Api:
             raise ValueError(f"{endpoint.route.method} {endpoint.route.path} is routed twice")
         node.endpoints[endpoint.route.method] = (endpoint, tuple(names))
 
-    def _find(self, node: _Node, parts: list[str], values: list[str]) -> tuple[_Node, list[str]] | None:
-        if not parts:
-            return (node, values) if node.endpoints else None
-        head, rest = parts[0], parts[1:]
-        if (fixed := node.fixed.get(head)) is not None and (found := self._find(fixed, rest, values)):
-            return found
-        if node.variable is not None and head:
-            return self._find(node.variable[1], rest, [*values, unquote(head)])
-        return None
+    def _find(self, node: _Node, parts: list[str], at: int, values: list[str]) -> tuple[_Node, list[str]] | None:
+        while at < len(parts):
+            head = parts[at]
+            at += 1
+            fixed, variable = node.fixed.get(head), node.variable
+            if fixed is not None and (variable is None or not head):
+                node = fixed
+            elif fixed is not None and (found := self._find(fixed, parts, at, values)):
+                return found
+            elif variable is not None and head:
+                node, values = variable[1], [*values, unquote(head)]
+            else:
+                return None
+        return (node, values) if node.endpoints else None
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; every error becomes a body as CONTRACT §1.2 has it, none escapes."""
         try:
-            found = self._find(self._root, request.path.strip("/").split("/"), [])
+            found = self._find(self._root, request.path.strip("/").split("/"), 0, [])
             if found is None:
                 return Answer(404, {"detail": "Not Found"}).response()
             node, values = found
