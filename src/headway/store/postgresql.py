@@ -31,6 +31,7 @@ PRESENCE = {"record": 0x68776179_01, "telemetry": 0x68776179_02}
 _REPEATABLE = {"40001", "40P01", "55P03", "25006"}  # serialization, deadlock, lock not available, read-only standby
 _TAKEN = "23505"
 _CONNECT_SECONDS = 10
+_BY_KEY = {"random_page_cost": "1.1", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 
 
 class Verdict(Enum):
@@ -78,9 +79,20 @@ def engine(url: str, connections: int, *, reads: bool = False, presence: int | N
             f"Headway speaks to PostgreSQL through {error.name}, which is not installed. "
             "Run: pip install 'headway[postgres]'"
         ) from None
+    event.listen(made, "connect", lambda dbapi, _: _plan(dbapi, reads))
     if presence is not None:
         event.listen(made, "connect", lambda dbapi, _: _be_present(dbapi, presence))
     return made
+
+
+def _plan(connection: DBAPIConnection, reads: bool) -> None:
+    """Statements here are short: compiling one costs more than running it. And whoever writes looks rows up by key: a
+    plan that reads a whole table, made while that was small, must not be kept until it is large."""
+    settings = {"jit": "off"} if reads else {"jit": "off", **_BY_KEY}
+    cursor = connection.cursor()
+    cursor.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
+    cursor.close()
+    connection.commit()
 
 
 def _be_present(connection: DBAPIConnection, key: int) -> None:
