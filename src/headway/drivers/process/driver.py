@@ -112,17 +112,21 @@ class ProcessDriver:
             return
         directory, started = self._here(handle)
         tails = [Tail(directory.path / stream, stream, after.get(stream, 0)) for stream in STREAMS]
-        while True:
-            final = not (started.this_boot and (started.process.lives() or started.shim.lives()))
-            read_any = False
-            for tail in tails:
-                for line in tail.read(final):
-                    read_any = True
-                    yield line
-            if not read_any:
-                if final:
-                    return
-                await asyncio.sleep(TAIL_SECONDS)
+        ended = asyncio.ensure_future(everybody_ended(started))
+        try:
+            while True:
+                final = ended.done()
+                read_any = False
+                for tail in tails:
+                    for line in tail.read(final):
+                        read_any = True
+                        yield line
+                if not read_any:
+                    if final:
+                        return
+                    await asyncio.wait([ended], timeout=TAIL_SECONDS)
+        finally:
+            ended.cancel()
 
     # -- stopping
 
@@ -240,6 +244,13 @@ def inherited(env: Mapping[str, str | None]) -> dict[str, str]:
 
 def lost(message: str) -> Outcome:
     return Outcome(reason="lost", message=message)
+
+
+async def everybody_ended(started: Started) -> None:
+    """Wait for the run and its parent, who ends what the run left behind: nobody writes after that."""
+    if started.this_boot:
+        await until_ended(started.process)
+        await until_ended(started.shim)
 
 
 def directory_outcome(directory: AttemptDirectory) -> Outcome | None:
