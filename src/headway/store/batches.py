@@ -15,15 +15,14 @@ __all__ = ["json_text", "read_ids", "write_rows"]
 _encode = msgspec.json.Encoder().encode
 
 
-def write_rows(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement over rows with these columns; no rows, no statement."""
+def write_rows(connection: Connection, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement over rows, whose values are in the order of its columns; no rows, no statement."""
     if not rows:
         return
     dialect = connection.dialect.name
     if dialect == "postgresql":
-        # differs because PostgreSQL takes one array per column, where SQLite binds row after row.
-        arrays = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
-        connection.exec_driver_sql(statement(dialect, name), arrays)
+        # differs because its driver binds arrays, and rows, value by value in Python.
+        connection.exec_driver_sql(statement(dialect, name), {"rows": json_text(rows)})
     else:
         connection.exec_driver_sql(statement(dialect, name), list(rows))
 

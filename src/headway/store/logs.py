@@ -15,11 +15,6 @@ from headway.store.types import to_micros
 
 __all__ = ["LogStore"]
 
-_COLUMNS = (
-    *("id", "created", "updated", "name", "level", "message", "timestamp"),
-    *("flow_run_id", "task_run_id", "attempt", "position"),
-)
-
 
 class LogStore(Records):
     """`store.protocols.Logs` in SQL."""
@@ -51,7 +46,7 @@ def _add(connection: Connection, lines: Sequence[Row]) -> None:
         )
         for line in lines
     ]
-    write_rows(connection, "logs_add", _COLUMNS, rows)
+    write_rows(connection, "logs_add", rows)
 
 
 def _drop_runs(connection: Connection, flow_run_ids: Collection[UUID]) -> None:

@@ -32,7 +32,6 @@ _COLUMNS = (
     *("state_type", "state_name", "state_timestamp", "run_count", "flow_run_run_count", "expected_start_time"),
     *("next_scheduled_start_time", "start_time", "end_time", "total_run_time"),
 )
-_STATE_COLUMNS = ("id", "task_run_id", "type", "name", "timestamp", "message", "data", "state_details")
 _KEPT = ("id", "created")
 _FIRST = ("expected_start_time",)
 _IF_GIVEN = ("cache_key", "cache_expiration", "task_version")
@@ -65,12 +64,12 @@ def _record(connection: Connection, runs: Sequence[RecordedRun], attempt: int | 
     latest = _latest(good)
     over = {id for id, number in newest.items() if attempt is not None and attempt < (number or 0)}
     current = [run for run in latest if run.flow_run_id is not None and run.flow_run_id not in over]
-    write_rows(connection, "task_runs_upsert", _COLUMNS, _rows(current, attempt, now))
+    write_rows(connection, "task_runs_upsert", _rows(current, attempt, now))
     if len(current) < len(latest):
         _add(connection, [run for run in latest if run.flow_run_id in over], attempt, now)
         _upsert_alone(connection, [run for run in latest if run.flow_run_id is None], attempt, now)
     names = _canonical_ids(connection, latest)
-    write_rows(connection, "task_run_states_add", _STATE_COLUMNS, _state_rows(good, names))
+    write_rows(connection, "task_run_states_add", _state_rows(good, names))
     return orphans
 
 
