@@ -41,7 +41,8 @@ __all__ = ["DeploymentRunService"]
 _KEPT = 1000
 """Deployments whose origins are kept; the oldest go first."""
 _FITS = 4
-_SLICE = 500
+_TURN = 25
+"""So many runs are prepared before the event loop gets its turn."""
 _TRIES = 5
 
 
@@ -87,20 +88,34 @@ class DeploymentRunService:
 
     async def create_many(self, id: UUID, bodies: Sequence[DeploymentFlowRunCreate]) -> list[FlowRunCreateResult]:
         """One result per body; one that is refused does not stop the others."""
-        await self._origin(id)  # a deployment that does not exist is one error, not one per body
-        results: list[FlowRunCreateResult] = []
-        for start in range(0, len(bodies), _SLICE):
-            made = (self._try(id, body) for body in bodies[start : start + _SLICE])
-            results += await asyncio.gather(*made)
-        return results
+        results: list[FlowRunCreateResult | None] = [None] * len(bodies)
+        origin = await self._origin(id)
+        commands: list[tuple[int, CreateRun]] = []
+        for index, body in enumerate(bodies):
+            try:
+                commands.append((index, await self._command(origin, body)))
+            except HeadwayError as error:
+                results[index] = _refused(error)
+            if index % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+        outcomes = await self._transitions.submit_all(command for _, command in commands)
+        for (index, _), outcome in zip(commands, outcomes, strict=True):
+            results[index] = await self._result(id, bodies[index], outcome)
+        return [result for result in results if result is not None]
 
-    async def _try(self, id: UUID, body: DeploymentFlowRunCreate) -> FlowRunCreateResult:
+    async def _result(
+        self, id: UUID, body: DeploymentFlowRunCreate, outcome: Decision | HeadwayError
+    ) -> FlowRunCreateResult:
         try:
-            _, decision = await self._create(id, body)
+            if isinstance(outcome, OutdatedError):  # the deployment was changed meanwhile
+                self._origins.pop(id, None)
+                _, outcome = await self._create(id, body)
+            if isinstance(outcome, HeadwayError):
+                raise outcome
         except HeadwayError as error:
-            return FlowRunCreateResult(status="FAILED", error=error.message)
-        assert decision.after is not None
-        return FlowRunCreateResult(status="CREATED", flow_run_id=decision.after.run.id)
+            return _refused(error)
+        assert outcome.after is not None
+        return FlowRunCreateResult(status="CREATED", flow_run_id=outcome.after.run.id)
 
     async def _create(self, id: UUID, body: DeploymentFlowRunCreate) -> tuple[CreateRun, Decision]:
         for _ in range(_TRIES):
@@ -189,6 +204,10 @@ class DeploymentRunService:
             max_ahead=body.end_time - start if body.end_time is not None else defaults.max_ahead,
         )
         return await self._planner.fill_one(id, start, limits)
+
+
+def _refused(error: HeadwayError) -> FlowRunCreateResult:
+    return FlowRunCreateResult(status="FAILED", error=error.message)
 
 
 def run_labels(deployment: Row, labels: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +38,8 @@ from headway.wire.states import State as WireState
 __all__ = ["Transitions", "orchestration_result", "terms_of"]
 
 MAX_BATCH = 500
+_TURN = 50
+"""So many commands are made, or answered, before the event loop gets its turn."""
 RENEWING_SINCE = (3, 4, 11)
 """Stock clients before this version cannot renew a lease (CONTRACT §1.2)."""
 
@@ -67,21 +69,35 @@ class Transitions:
 
     async def submit(self, command: Command) -> Decision:
         """Decide and write one command; returns after its commit. Raises what refuses this command."""
-        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        return await self.offer(command)
+
+    def offer(self, command: Command) -> asyncio.Future[Decision]:
+        """Put a command into the next batch; what comes of it, after its commit."""
+        loop = asyncio.get_running_loop()
+        if self._drain is not None and self._drain.get_loop() is not loop:
+            # After a fork, or in another loop: what waited there is answered there, or nowhere.
+            self._drain, self._waiting = None, deque()
+        answer: asyncio.Future[Decision] = loop.create_future()
         self._waiting.append((command, answer))
         if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._commit_batches(), name="headway-transitions")
-        return await answer
+            self._drain = loop.create_task(self._commit_batches(), name="headway-transitions")
+        return answer
 
-    async def submit_all(self, commands: Sequence[Command]) -> list[Decision | HeadwayError]:
-        """One outcome per command, in order; refusals are returned, not raised."""
-        outcomes = await asyncio.gather(*(self.submit(command) for command in commands), return_exceptions=True)
-        found: list[Decision | HeadwayError] = []
+    async def submit_all(self, commands: Iterable[Command]) -> list[Decision | HeadwayError]:
+        """One outcome per command, in order; refusals are returned, not raised.
+
+        `commands` may be made on the way: the event loop gets its turn between a few of them and the next.
+        """
+        answers: list[asyncio.Future[Decision]] = []
+        for command in commands:
+            answers.append(self.offer(command))
+            if len(answers) % _TURN == 0:
+                await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*answers, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, HeadwayError):
                 raise outcome
-            found.append(outcome)
-        return found
+        return outcomes  # type: ignore[return-value]  # anything else was raised
 
     async def close(self) -> None:
         """Finish what was submitted; closing twice, or before anything was submitted, is harmless."""
@@ -109,7 +125,9 @@ class Transitions:
             outcomes = [error]
         if self._wakes is not None:
             self._wakes.heed([outcome for outcome in outcomes if isinstance(outcome, Decision)], self._clock.now())
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+        for index, ((_, answer), outcome) in enumerate(zip(batch, outcomes, strict=True), 1):
+            if index % _TURN == 0:
+                await asyncio.sleep(0)  # those who have their answer send it before the next get theirs
             if answer.done():
                 continue
             if isinstance(outcome, BaseException):

@@ -227,6 +227,12 @@ def test_a_runs_parameters_are_filled_in_and_must_fit(asker, make) -> None:
     assert asker.post(path, lenient).status == 201
 
 
+NEEDY = {
+    "job_configuration": {"command": "{{ command }}", "image": "{{ image }}"},
+    "variables": {"properties": {"command": {"type": "string"}, "image": {"type": "string"}}, "required": ["image"]},
+}
+
+
 def test_an_idempotency_key_answers_the_run_that_has_it(asker, make) -> None:
     path = f"/deployments/{make()['id']}/create_flow_run"
     first = asker.post(path, {"idempotency_key": "k"})
@@ -251,6 +257,42 @@ def test_many_runs_are_made_at_once_and_a_bad_one_stops_only_itself(asker, make)
     results = asker.post(f"/deployments/{made['id']}/create_flow_run/bulk", bodies).body["results"]
     assert [one["status"] for one in results] == ["CREATED", "FAILED", "CREATED"]
     assert "'path' is required" in results[1]["error"]
+
+
+def test_many_runs_at_once_respect_their_idempotency_keys(asker, make) -> None:
+    path = f"/deployments/{make()['id']}/create_flow_run/bulk"
+    bodies = [{"idempotency_key": "a"}, {"idempotency_key": "b"}, {"idempotency_key": "a"}]
+    first = [one["flow_run_id"] for one in asker.post(path, bodies).body["results"]]
+    assert first[0] == first[2] != first[1]
+    assert [one["flow_run_id"] for one in asker.post(path, bodies).body["results"]] == first
+
+
+def test_a_run_that_was_just_made_is_shown_as_it_is_read_later(asker, make) -> None:
+    path = f"/deployments/{make()['id']}/create_flow_run"
+    body = {"tags": ["a"], "labels": {"x": 1}, "empirical_policy": {"retries": 2}, "idempotency_key": "k"}
+    for one in ({}, body, {"state": {"type": "SCHEDULED", "name": "Later"}}, {"state": {"type": "PENDING"}}):
+        made = asker.post(path, one).body
+        assert asker.get(f"/flow_runs/{made['id']}").body == made
+
+
+def test_runs_are_made_from_a_deployment_and_a_pool_as_they_are_now(asker, make) -> None:
+    """What the server keeps of them between requests is never used once it is not true any more."""
+    made = make(parameter_openapi_schema=PARAMETERS)
+    path = f"/deployments/{made['id']}/create_flow_run"
+    good = {"parameters": {"path": "/1"}}
+    assert asker.post(path, good).status == 201
+    asker.patch(f"/deployments/{made['id']}", {"tags": ["new"], "version": "2"})
+    run = asker.post(path, good).body
+    assert (run["tags"], run["deployment_version"]) == (["new"], "2")
+    assert asker.patch("/work_pools/p", {"base_job_template": NEEDY}).status == 204
+    refused = asker.post(path, good)
+    assert (refused.status, "'image' is required" in str(refused.body)) == (422, True)
+    [one] = asker.post(f"{path}/bulk", [good]).body["results"]
+    assert (one["status"], "'image' is required" in one["error"]) == ("FAILED", True)
+    fits = {**good, "job_variables": {"image": "i"}}
+    assert asker.post(path, fits).status == 201
+    assert asker.delete(f"/deployments/{made['id']}", "force=true").status == 204
+    assert asker.post(path, fits).status == 404
 
 
 def test_serve_polls_what_is_due_and_the_deployment_is_ready_from_then_on(asker, make, plan) -> None:

@@ -16,8 +16,6 @@ from headway.core.settings import ServerSettings
 from headway.server.services.transitions import Transitions
 from headway.testing.clock import FrozenClock
 
-pytestmark = pytest.mark.anyio
-
 
 class ScriptedStore:
     """Remembers its batches; `fails` may raise for one, and the first batch waits for `gate`."""
@@ -49,6 +47,7 @@ def transitions(store: ScriptedStore) -> Transitions:
     return Transitions(store, FrozenClock(), ServerSettings())
 
 
+@pytest.mark.anyio
 async def test_a_batch_is_what_arrived_while_the_previous_commit_was_in_flight() -> None:
     store = ScriptedStore()
     service = transitions(store)
@@ -62,6 +61,7 @@ async def test_a_batch_is_what_arrived_while_the_previous_commit_was_in_flight()
     assert [len(batch) for batch in store.batches] == [1, 4]
 
 
+@pytest.mark.anyio
 async def test_a_batch_that_fails_is_halved_until_only_the_guilty_command_fails() -> None:
     guilty = proposal()
 
@@ -77,6 +77,7 @@ async def test_a_batch_that_fails_is_halved_until_only_the_guilty_command_fails(
     assert [isinstance(outcome, Decision) for outcome in outcomes] == [True, True, False, True, True]
 
 
+@pytest.mark.anyio
 async def test_a_database_that_cannot_answer_is_said_to_everyone_in_the_batch_once() -> None:
     def refuse(batch: Sequence[Command]) -> None:
         raise Unavailable("the disk is busy")
@@ -89,6 +90,7 @@ async def test_a_database_that_cannot_answer_is_said_to_everyone_in_the_batch_on
     assert len(store.batches) == 1
 
 
+@pytest.mark.anyio
 async def test_a_caller_that_went_away_does_not_stop_the_others() -> None:
     store = ScriptedStore()
     service = transitions(store)
@@ -101,3 +103,29 @@ async def test_a_caller_that_went_away_does_not_stop_the_others() -> None:
     assert (await stays).status == "ACCEPT"
     await service.close()
     await service.close()
+
+
+def test_what_a_forked_or_another_loop_submits_does_not_wait_for_the_first_ones_drain() -> None:
+    store = ScriptedStore()
+    service = transitions(store)
+
+    async def leave_behind() -> None:
+        asyncio.create_task(service.submit(proposal()))  # noqa: RUF006 - its loop ends before it does
+        while not store.batches:
+            await asyncio.sleep(0)
+
+    async def ask() -> Decision:
+        return await asyncio.wait_for(service.submit(proposal()), 60)
+
+    asyncio.run(leave_behind())
+    assert asyncio.run(ask()).status == "ACCEPT"
+
+
+@pytest.mark.anyio
+async def test_many_commands_have_their_outcomes_in_order_and_refusals_among_them() -> None:
+    store = ScriptedStore()
+    store.gate.set()
+    service = transitions(store)
+    outcomes = await service.submit_all(proposal() for _ in range(130))
+    assert len(outcomes) == 130
+    assert len(store.batches) > 1  # the loop had its turn meanwhile
