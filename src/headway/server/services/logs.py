@@ -80,6 +80,8 @@ def _row(line: LogCreate, attempt: int | None, now: datetime) -> Row:
 
 
 def _cut(message: str) -> str:
+    if "\0" in message:  # captured output may hold any byte, and PostgreSQL's texts may not hold this one
+        message = message.replace("\0", "\ufffd")
     if len(message) * 4 <= MAX_BYTES:  # no character has more than four bytes
         return message
     encoded = message.encode(errors="replace")

@@ -42,6 +42,11 @@ def test_a_line_whose_id_is_known_is_ignored(asker) -> None:
     assert messages(asker) == ["once", "new"]
 
 
+def test_a_line_with_a_byte_that_no_text_may_hold_does_not_cost_its_batch(asker) -> None:
+    assert asker.post("/logs/", [line("a\0b"), line("c", 1)]).status == 201
+    assert messages(asker) == ["a\ufffdb", "c"]
+
+
 def test_lines_are_filtered_by_level_run_task_and_time(asker) -> None:
     task = str(uuid4())
     asker.post(
