@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,8 @@ import pytest
 from headway.core.settings import LeaseSettings, LoopSettings, ServerSettings, Settings
 from headway.server.app import Server, create_app
 from headway.store.notices import LISTENER
+from headway.store.retention import drop
+from headway.store.tables import event, flow_run, log
 from headway.testing.postgres import Cluster
 from headway.testing.waiting import eventually_async
 
@@ -228,6 +231,26 @@ async def test_two_replicas_hand_out_each_run_once_and_never_more_than_a_limit(u
                     for worker in site.workers:
                         group.create_task(work(replica, worker))
         assert sorted(taken) == sorted(runs)
+
+
+async def test_retention_never_holds_up_a_run(url: str, tmp_path: Path) -> None:
+    async with site_on(url, tmp_path, loops=QUIET) as site:
+        old, later = await site.run(), datetime.now(UTC) + timedelta(hours=1)
+        await site.first.post(f"/flow_runs/{old}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
+        with site.first.server.database.engine.connect() as connection:
+            dropping = connection.begin()  # a batch of retention that takes for ever
+            for table, age in ((log, log.c.timestamp), (event, event.c.occurred), (flow_run, flow_run.c.end_time)):
+                drop(connection, table, age, later, 500)
+            async with asyncio.timeout(60):
+                run = await site.run()
+                (claim,) = await site.second.claim(site.workers[0])
+                assert claim["flow_run"]["id"] == run
+                for state in ("RUNNING", "COMPLETED"):
+                    path = f"/flow_runs/{run}/set_state"
+                    answer = await site.second.post(path, {"state": {"type": state}, "force": True})
+                    assert answer["status"] == "ACCEPT"
+            dropping.commit()
+        assert (await site.first.ask("GET", f"/flow_runs/{old}"))[0] == 404
 
 
 async def test_a_database_that_restarts_is_told_as_503_and_used_again_when_it_is_back(

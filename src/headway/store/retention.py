@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Table, delete, select
 
 from headway.store.database import Database
-from headway.store.tables import event, flow_run, log
+from headway.store.tables import event, flow_run, log, task_run
 
 
 class RetentionStore:
@@ -23,9 +23,20 @@ class RetentionStore:
 
     async def drop(self, kind: str, before: datetime, limit: int) -> int:
         database, table, age = self._where[kind]
-        return await database.write(_drop, table, age, before, limit)
+        if kind == "flow_runs":
+            # A run may have any number of task runs: they go first, or one transaction would have no bound.
+            while await database.write(drop_tasks, before, limit) == limit:
+                pass
+        return await database.write(drop, table, age, before, limit)
 
 
-def _drop(connection: Connection, table: Table, age: Column[datetime], before: datetime, limit: int) -> int:
+def drop_tasks(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most `limit` task runs of the `limit` runs that ended first, before then."""
+    runs = select(flow_run.c.id).where(flow_run.c.end_time < before).order_by(flow_run.c.end_time).limit(limit)
+    tasks = select(task_run.c.id).where(task_run.c.flow_run_id.in_(runs)).limit(limit)
+    return connection.execute(delete(task_run).where(task_run.c.id.in_(tasks))).rowcount
+
+
+def drop(connection: Connection, table: Table, age: Column[datetime], before: datetime, limit: int) -> int:
     old = select(table.c.id).where(age < before).order_by(age).limit(limit)
     return connection.execute(delete(table).where(table.c.id.in_(old))).rowcount

@@ -11,7 +11,7 @@ from headway.store.protocols import Retention
 
 __all__ = ["RetentionLoop"]
 
-BATCH = 2000
+BATCH = 500
 """Rows deleted in one transaction, so that no state waits long behind it."""
 
 

@@ -7,9 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, insert, select
+
+from headway.core.ids import new_id
 from headway.core.settings import RetentionSettings
 from headway.server.loops import retention
 from headway.server.loops.retention import RetentionLoop
+from headway.store.tables import flow_run, task_run
+from headway.testing.clock import FrozenClock
 from headway.testing.server import InProcessServer, in_process
 
 
@@ -70,3 +75,36 @@ def test_more_than_one_batch_goes_in_one_pass(tmp_path: Path, monkeypatch: Any) 
     monkeypatch.setattr(retention, "BATCH", 1)
     dropped, kept = passes(tmp_path, logs_days=0.0)
     assert (dropped["logs"], kept[0]) == (2, 1)
+
+
+def test_a_run_with_many_task_runs_goes_in_transactions_of_bounded_size(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(retention, "BATCH", 10)
+    sizes: list[int] = []
+
+    async def scenario() -> int:
+        async with in_process(tmp_path, retention=RetentionSettings(flow_runs_days=30.0)) as server:
+            await some_history(server)
+            database = server.server.database
+            await database.write(add_tasks, 25)
+            write = database.write
+
+            async def counted(work: Any, *arguments: Any) -> Any:
+                done = await write(work, *arguments)
+                sizes.append(done)
+                return done
+
+            monkeypatch.setattr(database, "write", counted)
+            dropped = await retention_loop(server).run_once()
+            assert await database.read(lambda connection: connection.execute(select(task_run.c.id)).all()) == []
+            return dropped["flow_runs"]
+
+    assert asyncio.run(scenario()) == 1
+    assert sizes == [10, 10, 5, 1]
+
+
+def add_tasks(connection: Connection, count: int) -> None:
+    """Task runs of the run that has ended."""
+    run = connection.execute(select(flow_run.c.id).where(flow_run.c.end_time.is_not(None))).scalar_one()
+    now = FrozenClock().now()
+    shared = {"created": now, "updated": now, "name": "t", "task_key": "t", "flow_run_id": run}
+    connection.execute(insert(task_run), [{"id": new_id(), "dynamic_key": str(n), **shared} for n in range(count)])
