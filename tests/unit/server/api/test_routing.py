@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +26,10 @@ async def by_name(name: str) -> str:
 
 async def create(body: FlowCreate) -> Answer:
     return Answer(201, body.name)
+
+
+async def create_many(body: list[FlowCreate]) -> list[Any]:
+    return [threading.get_ident() == threading.main_thread().ident, [one.name for one in body]]
 
 
 async def listed(limit: int = 10, tag: list[str] | None = None) -> list[Any]:
@@ -52,6 +58,7 @@ API = Api(
         Route("GET", "/things/filter", nothing),
         Route("GET", "/things/", listed),
         Route("POST", "/things/", create),
+        Route("POST", "/things/many", create_many, 200),
         Route("GET", "/who", who),
         raising(NotFound("There is no thing.")),
         raising(Conflict("It is taken.", code="Taken")),
@@ -176,3 +183,38 @@ def test_the_caller_is_read_from_the_headers() -> None:
 def test_a_route_that_is_there_twice_is_a_mistake_found_at_once() -> None:
     with pytest.raises(ValueError, match="GET /a is routed twice"):
         Api([Route("GET", "/a", nothing), Route("GET", "/a", nothing)])
+
+
+async def _longest_hold(request: Request) -> tuple[Response, float]:
+    """The answer, and how long the event loop did nothing else meanwhile (seconds of this thread's CPU)."""
+    longest, done = 0.0, False
+
+    async def watch() -> None:
+        nonlocal longest
+        last = time.thread_time()
+        while not done:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            longest, last = max(longest, now - last), now
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    response = await API.handle(request)
+    done = True
+    await watching
+    return response, longest
+
+
+def test_a_large_body_does_not_hold_up_everybody_else() -> None:
+    body = json.dumps([{"name": f"flow {index}", "tags": ["x" * 100] * 20} for index in range(2000)]).encode()
+    response, held = asyncio.run(_longest_hold(Request("POST", "/things/many", body=body)))
+    assert len(body) > 4_000_000
+    assert json.loads(response.body)[1][-1] == "flow 1999"
+    assert held < 0.02
+
+
+def test_a_fault_in_a_large_body_is_found_where_it_is() -> None:
+    body = json.dumps([{"name": "a"}] * 9000 + [{"name": 1}]).encode()
+    response = asyncio.run(API.handle(Request("POST", "/things/many", body=body)))
+    assert response.status == 422
+    assert json.loads(response.body)["exception_detail"][0]["loc"] == ["body", 9000, "name"]
