@@ -62,6 +62,8 @@ class AttemptStore:
         return await self.database.read(_outcome, run_id, number)
 
     async def reap(self, now: datetime, longest_gap: float, terms: Terms) -> Reaped:
+        if not await self.database.read(_anything_alive):
+            return Reaped()
         return await self.database.write(_reap, now, longest_gap, terms)
 
     async def late_runs(self, due_before: datetime, limit: int) -> list[tuple[UUID, datetime]]:
@@ -275,6 +277,11 @@ def _outcome(connection: Connection, run_id: UUID, number: int) -> Outcome | Non
 
 
 # --- loops ---
+
+
+def _anything_alive(connection: Connection) -> bool:
+    """With no live attempt a pass would only say that it was here, which costs a commit and keeps nobody's lease."""
+    return bool(rows(connection, select(attempt.c.number).where(_ALIVE).limit(1)))
 
 
 def _reap(connection: Connection, now: datetime, longest_gap: float, terms: Terms) -> Reaped:

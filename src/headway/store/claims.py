@@ -12,9 +12,10 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, case, func, or_, select, update
+from sqlalchemy import Connection, Table, case, func, or_, select, update
 
 from headway.core.errors import HeadwayError, NotFound
 from headway.core.nearest import suggestion
@@ -23,12 +24,12 @@ from headway.core.rules.facts import Terms
 from headway.core.states import OCCUPYING
 from headway.store.attempts import offers, stop_orders
 from headway.store.database import Database
-from headway.store.hot import Hot, instant
+from headway.store.hot import Hot, instant, moment, unjson
 from headway.store.locks import lock_claims, lock_limits
 from headway.store.protocols import Claimed, ClaimOf
 from headway.store.records import Row, one, rows
-from headway.store.run_records import surroundings
-from headway.store.tables import attempt, deployment, live_run, slot, work_pool, work_queue, worker
+from headway.store.run_pages import runs_by_id
+from headway.store.tables import deployment, flow, live_run, slot, work_pool, work_queue
 from headway.store.transitions import decide_and_apply
 from headway.store.waiting import Line, Walk, next_due, next_runs
 from headway.store.work_queues import find_pool, queues_of
@@ -38,6 +39,7 @@ __all__ = ["ClaimStore"]
 POLLED_AFTER = timedelta(seconds=15)
 """A queue's `last_polled` is written at most this often, so that an empty poll costs no commit."""
 
+_QUEUE = ("name", "is_paused", "concurrency_limit")
 MAX_CANCELLED = 50
 MAX_RUNS = 300
 """Runs handed out in one transaction; who gets none for that looks again at once."""
@@ -119,11 +121,11 @@ def _claim(
     for name in dict.fromkeys(request.pool for request in requests):
         mine = [request for request in requests if request.pool == name]
         try:
-            pool = find_pool(connection, name)
+            desk = _Desk(connection, name, now, terms)
         except HeadwayError as error:
             answers.update({request.claim_id: error for request in mine})
         else:
-            answers.update(_Desk(connection, pool, now, terms).serve(mine))
+            answers.update(desk.serve(mine))
     return [answers[request.claim_id] for request in requests]
 
 
@@ -140,13 +142,33 @@ class _Customer:
 class _Desk:
     """The claims of one pool in one transaction."""
 
-    def __init__(self, connection: Connection, pool: Row, now: datetime, terms: Terms) -> None:
+    def __init__(self, connection: Connection, pool_name: str, now: datetime, terms: Terms) -> None:
         self._connection = connection
-        self._pool = pool
         self._now = now
         self._terms = terms
-        self._queues = queues_of(connection, pool["id"])
         self._more = False
+        self._hot = Hot(connection)
+        found = self._hot.rows("claim_place", name=pool_name)
+        if not found:
+            find_pool(connection, pool_name)  # says what is wrong with the name
+            raise NotFound(f"Work pool '{pool_name}' has no work queue.")
+        id, paused, limit = found[0][:3]
+        self._pool = {"id": self._id(id), "name": pool_name, "is_paused": paused, "concurrency_limit": limit}
+        self._queues = [
+            {
+                "id": self._id(id),
+                "name": name,
+                "is_paused": paused,
+                "concurrency_limit": limit,
+                "last_polled": moment(at),
+            }
+            for _, _, _, id, name, paused, limit, at in found
+        ]
+
+    def _id(self, value: Any) -> UUID:
+        found = self._hot.codec.uuid(value)
+        assert found is not None
+        return found
 
     def serve(self, requests: Sequence[ClaimOf]) -> dict[UUID, Claimed | HeadwayError]:
         answers: dict[UUID, Claimed | HeadwayError] = {}
@@ -174,7 +196,7 @@ class _Desk:
                 due[queues] = next_due(self._connection, queues, self._now)
             answers[customer.request.claim_id] = Claimed(
                 pool_id=self._pool["id"],
-                attempts=[{**row, **around[row["flow_run_id"]]} for row in customer.attempts],
+                attempts=[{**row, **around[row["flow_run_id"]]} for row in customer.attempts if around],
                 stop=stop.get(me, []),
                 adopt=[offer for offer in orphans if offer["worker_id"] != me],
                 stale=customer.served.stale(self._now),
@@ -184,18 +206,19 @@ class _Desk:
         return answers
 
     def _workers(self, requests: Sequence[ClaimOf]) -> dict[UUID, Row]:
-        ids = {request.worker_id for request in requests}
-        mine = select(worker).where(worker.c.id.in_(ids), worker.c.work_pool_id == self._pool["id"])
-        return {row["id"]: row for row in rows(self._connection, mine)}
+        ids, pool = self._hot.codec.ids({request.worker_id for request in requests}), self._pool["id"]
+        found = self._hot.rows("claim_workers", ids=ids, pool=self._hot.codec.id(pool))
+        return {self._id(id): {"id": self._id(id), "name": name, "status": status} for id, name, status in found}
 
     def _new(self, customers: Sequence[_Customer]) -> list[_Customer]:
         """Those who have not had their runs yet; the others get the same again."""
         by_id = {customer.request.claim_id: customer for customer in customers}
-        had = rows(self._connection, select(attempt).where(attempt.c.claim_id.in_(list(by_id))))
-        for row in had:
-            if row["ended"] is None:
-                by_id[row["claim_id"]].attempts.append(row)
-        seen = {row["claim_id"] for row in had}
+        seen = set()
+        for claim, run, number, token, ended in self._hot.rows("claims_known", ids=self._hot.codec.ids(list(by_id))):
+            seen.add(self._id(claim))
+            if ended is None:
+                row = {"flow_run_id": self._id(run), "number": number, "token": token}
+                by_id[self._id(claim)].attempts.append(row)
         return [c for c in customers if c.request.limit > 0 and c.request.claim_id not in seen]
 
     def _hand_out(self, customers: Sequence[_Customer]) -> None:
@@ -251,21 +274,47 @@ class _Desk:
 
     def _turn_away(self, customer: _Customer, queue_ids: Sequence[UUID]) -> None:
         """A claim is what tells due runs of a full deployment that it cancels new ones (CONTRACT §2.1 rule 8)."""
-        hot = Hot(self._connection)
-        found = hot.rows(
+        found = self._hot.rows(
             "turned_away",
-            pool=hot.codec.id(self._pool["id"]),
-            queues=hot.codec.ids(queue_ids),
+            pool=self._hot.codec.id(self._pool["id"]),
+            queues=self._hot.codec.ids(queue_ids),
             now=instant(self._now),
             size=MAX_CANCELLED,
         )
-        runs = [id for row in found if (id := hot.codec.uuid(row[0])) is not None]
+        runs = [self._id(row[0]) for row in found]
         if runs:
             self._take([(customer, run) for run in lock_claims(self._connection, runs)])
 
     def _around(self, customers: Sequence[_Customer]) -> dict[UUID, Row]:
+        """Per run: itself as raw row, `job_variables`, and the rows `flow`, `deployment`, `work_pool`, `work_queue`."""
         ids = [row["flow_run_id"] for customer in customers for row in customer.attempts]
-        return {row["run"]["id"]: row for row in surroundings(self._connection, ids)} if ids else {}
+        if not ids:
+            return {}
+        uuid = self._hot.codec.uuid
+        raw = runs_by_id(self._connection, ids)
+        flows = self._rows(flow, {uuid(run[4]) for run in raw})
+        deployments = self._rows(deployment, {uuid(run[6]) for run in raw})
+        for row in deployments.values():
+            row["work_pool_name"] = self._pool["name"] if row["work_pool_id"] == self._pool["id"] else None
+        pool = self._rows(work_pool, {self._pool["id"]})[self._pool["id"]]
+        queues = {queue["id"]: queue for queue in self._queues}
+        return {
+            self._id(run[0]): {
+                "run": run,
+                "job_variables": unjson(run[33]) or {},
+                "flow": flows[uuid(run[4])],
+                "deployment": deployments.get(uuid(run[6])),
+                "work_pool": pool,
+                "work_queue": queues[self._id(run[8])],
+            }
+            for run in raw
+        }
+
+    def _rows(self, table: Table, ids: set[UUID | None]) -> dict[UUID | None, Row]:
+        wanted = [id for id in ids if id is not None]
+        if not wanted:
+            return {}
+        return {row["id"]: row for row in rows(self._connection, select(table).where(table.c.id.in_(wanted)))}
 
 
 def _limited(places: Iterable[Row]) -> list[UUID]:

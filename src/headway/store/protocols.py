@@ -609,16 +609,10 @@ class Tallies(Protocol):
 
 
 class RunRecords(Protocol):
-    """Flow runs as the wire shows them (with `state`, `work_pool_name`, `attempt`), in no particular order."""
-
-    async def runs(self, ids: Sequence[UUID]) -> list[Row]: ...
+    """Flow runs as the wire shows them."""
 
     async def raw_runs(self, shape: Callable[[list[RawRun]], T], ids: Sequence[UUID]) -> T:
         """The runs of these ids, in their order, through `shape`; unknown ones are left out."""
-        ...
-
-    async def with_surroundings(self, ids: Sequence[UUID]) -> list[Row]:
-        """Per run: `run`, `flow`, and `deployment`, `work_pool`, `work_queue` or None."""
         ...
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from headway.core.ids import new_id
 from headway.core.rules.facts import Caller
 from headway.server.loops.cancellations import Cancellations
@@ -49,7 +51,8 @@ class Plant:
 
     async def claim(self, limit: int = 10, queues: list[str] | None = None, **more: Any) -> ClaimReply:
         ids = {"claim_id": new_id(), "worker_id": self.worker, **more}
-        return await self.claims.claim("pool", ClaimRequest(limit=limit, work_queue_names=queues or [], **ids))
+        reply = await self.claims.claim("pool", ClaimRequest(limit=limit, work_queue_names=queues or [], **ids))
+        return msgspec.json.decode(msgspec.json.encode(reply), type=ClaimReply)  # as it reaches a worker
 
     async def claimed(self) -> Claim:
         return (await self.claim(1)).claims[0]

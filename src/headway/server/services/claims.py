@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,8 +18,7 @@ from headway.core.rules.commands import EndAttempt, Ending
 from headway.core.settings import ServerSettings
 from headway.core.templates import resolve
 from headway.server.services.batches import Batches
-from headway.server.services.estimates import estimates
-from headway.server.services.run_pages import encode_runs, encode_scheduled
+from headway.server.services.run_pages import encode_runs, encode_scheduled, wire_runs
 from headway.server.services.shaping import shaped
 from headway.server.services.transitions import Transitions, terms_of
 from headway.server.services.wakes import Wakes
@@ -31,6 +30,8 @@ from headway.wire.work_pools import Backlog
 from headway.wire.workers import Adoption, Claim, ClaimReply, ClaimRequest, StopOrder
 
 __all__ = ["ClaimService"]
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 TELL_AGAIN_SECONDS = 5.0
@@ -137,24 +138,26 @@ class ClaimService:
 
     async def _claims(self, attempts: Sequence[Row]) -> list[Claim]:
         claims = []
-        for attempt in attempts:
+        seen = _Shapes()
+        runs = wire_runs([attempt["run"] for attempt in attempts], self._clock.now())
+        for attempt, run in zip(attempts, runs, strict=True):
             try:
-                claims.append(self._claim(attempt))
+                claims.append(self._claim(attempt, run, seen))
             except HeadwayError as error:
                 await self._refuse(attempt, error.message)
         return claims
 
-    def _claim(self, attempt: Row) -> Claim:
-        run, deployment, pool = attempt["run"], attempt["deployment"], attempt["work_pool"]
+    def _claim(self, attempt: Row, run: FlowRun, seen: _Shapes) -> Claim:
+        deployment, pool = attempt["deployment"], attempt["work_pool"]
         variables = None if deployment is None else deployment["job_variables"]
         return Claim(
-            flow_run=self._run(run),
-            flow=shaped(Flow, attempt["flow"]),
-            deployment=None if deployment is None else shaped(Deployment, deployment),
+            flow_run=run,
+            flow=seen.of(Flow, attempt["flow"]),
+            deployment=None if deployment is None else seen.of(Deployment, deployment),
             attempt=attempt["number"],
             token=attempt["token"],
             lease_seconds=self._terms.lease_ttl,
-            configuration=resolve(pool["base_job_template"], variables, run["job_variables"]),
+            configuration=resolve(pool["base_job_template"], variables, attempt["job_variables"]),
             work_queue_name=attempt["work_queue"]["name"],
             work_pool_name=pool["name"],
         )
@@ -163,7 +166,7 @@ class ClaimService:
         message = f"The job configuration of this run cannot be made: {reason}"
         outcome = {"reason": "configuration", "message": message}
         command = EndAttempt(
-            attempt["run"]["id"],
+            attempt["flow_run_id"],
             attempt["number"],
             Ending.START_FAILED,
             token=attempt["token"],
@@ -198,8 +201,19 @@ class ClaimService:
         ids = await self._store.waiting_of_queue(queue_id, before or now, limit, now)
         return await self._records.raw_runs(partial(encode_runs, now=now), ids)
 
-    def _run(self, row: Row) -> FlowRun:
-        return shaped(FlowRun, row, **estimates(row, self._clock.now()))
+
+class _Shapes:
+    """Flows and deployments of a claim as the wire has them; many runs have the same."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[type, UUID], Any] = {}
+
+    def of(self, type: type[T], row: Row) -> T:
+        key = type, row["id"]
+        if key not in self._made:
+            self._made[key] = shaped(type, row)
+        made: T = self._made[key]
+        return made
 
 
 def stop_orders(rows: Sequence[Mapping[str, Any]]) -> list[StopOrder]:
