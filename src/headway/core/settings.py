@@ -68,7 +68,7 @@ class ClientSettings:
 class EngineSettings:
     """How a run records itself. `HEADWAY_ENGINE_…`; durations in seconds."""
 
-    event_batch: int = _setting(500, "task-run events sent in one request at most", minimum=1, maximum=10_000)
+    event_batch: int = _setting(750, "task-run events sent in one request at most", minimum=1, maximum=10_000)
     event_buffer: int = _setting(200_000, "task-run events kept in memory while the server is away", minimum=100)
     log_batch: int = _setting(1000, "log records sent in one request at most", minimum=1, maximum=10_000)
     log_buffer: int = _setting(100_000, "log records kept in memory while the server is away", minimum=100)

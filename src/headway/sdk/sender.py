@@ -88,6 +88,8 @@ class BatchSender(Generic[T]):
         self._items.append(item)
         if not self._running:
             self._start()
+        elif len(self._items) == self._batch:
+            self.hasten()
 
     def _start(self) -> None:
         with self._lock:
@@ -107,24 +109,26 @@ class BatchSender(Generic[T]):
             )
 
     async def _drain(self) -> None:
-        self._hurry = asyncio.Event()
+        hurry = self._hurry = asyncio.Event()
         while True:
             if not self._flushing and len(self._items) < self._batch:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), LINGER_SECONDS)
-            while self._items:
-                batch = self._next()
-                await self._deliver(batch)
-                for item in batch:
-                    self._items.popleft()
-                    self._weight -= self._weigh(item)
-                if self._fenced:
-                    self._items.clear()
+                    await asyncio.wait_for(hurry.wait(), LINGER_SECONDS)
+            hurry.clear()
+            batch = self._next()
+            await self._deliver(batch)
+            for item in batch:
+                self._items.popleft()
+                self._weight -= self._weigh(item)
+            if self._fenced:
+                self._items.clear()
             with self._lock:
                 if not self._items:
                     self._running, self._weight = False, 0
-                    self._idle.set()
-                    return
+                    if not self._items:
+                        self._idle.set()
+                        return
+                    self._running = True  # somebody put one in between, and saw it running
 
     def _next(self) -> list[T]:
         """The next batch: so many records, and if they are large fewer."""

@@ -108,6 +108,7 @@ class Session:
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver what was recorded; whether all of it is."""
         limit = self.settings.engine.flush_seconds if timeout is None else timeout
+        self.logs.hasten()
         records = self.records.flush(limit)
         return self.logs.flush(limit if records else 0.0) and records
 
