@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from headway.store.hot import tamed
 from headway.store.sql import statement
 
 __all__ = ["json_text", "read_ids", "write_rows"]
@@ -22,7 +23,10 @@ def write_rows(connection: Connection, name: str, rows: Sequence[tuple[Any, ...]
     dialect = connection.dialect.name
     if dialect == "postgresql":
         # differs because its driver binds arrays, and rows, value by value in Python.
-        connection.exec_driver_sql(statement(dialect, name), {"rows": json_text(rows)})
+        text = json_text(rows)
+        if "u0000" in text:  # what was said is recorded, though PostgreSQL keeps no NUL
+            text = json_text([[tamed(value) if isinstance(value, str) else value for value in row] for row in rows])
+        connection.exec_driver_sql(statement(dialect, name), {"rows": text})
     else:
         connection.exec_driver_sql(statement(dialect, name), list(rows))
 

@@ -7,6 +7,7 @@ has them; `Codec` turns ids, times and JSON into those and back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
@@ -23,7 +24,7 @@ from headway.store.types import from_micros, to_micros
 if TYPE_CHECKING:
     from headway.store.libpq import Libpq
 
-__all__ = ["Codec", "Hot", "as_sqlalchemy", "codec", "instant", "moment", "unjson"]
+__all__ = ["Codec", "Hot", "as_sqlalchemy", "codec", "instant", "moment", "tamed", "unjson"]
 
 _unjson = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -41,6 +42,9 @@ _TOGETHER = (
 )
 """Statements that are one on PostgreSQL: write_batch.sql."""
 _AFTER = "add_attempt"
+_TOLD = {"add_flow_run_state": ("message", "data", "state_details"), "change_attempt": ("outcome",)}
+"""What a run says about its end."""
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class Hot:
@@ -94,7 +98,7 @@ class Hot:
         try:
             together = {name: changes.get(name, ()) for name in _TOGETHER}
             if any(together.values()):
-                self._libpq.run("write_batch", {name: _encode(rows) for name, rows in together.items()})
+                self._libpq.run("write_batch", {name: encoded(rows, name) for name, rows in together.items()})
             if changes.get(_AFTER):
                 self._libpq.run("write_attempts", {_AFTER: _encode(changes[_AFTER])})
         except Exception as error:
@@ -110,6 +114,23 @@ def as_sqlalchemy(connection: Connection, statement: str, error: Exception) -> B
     if not isinstance(error, dialect.loaded_dbapi.Error):
         return error
     return DBAPIError.instance(statement, None, error, dialect.loaded_dbapi.Error, dialect=dialect)
+
+
+def encoded(rows: Sequence[Mapping[str, Any]], name: str) -> bytes:
+    """Rows as the JSON that write_batch.sql takes.
+
+    PostgreSQL keeps no NUL. How a run ended must be kept whatever its words are, so there it becomes U+FFFD; elsewhere
+    the database refuses it.
+    """
+    raw = _encode(rows)
+    if b"u0000" in raw and name in _TOLD:
+        raw = _encode([{key: tamed(value) if key in _TOLD[name] else value for key, value in r.items()} for r in rows])
+    return raw
+
+
+def tamed(text: str | None) -> str | None:
+    """A text, or JSON as text, without NUL."""
+    return None if text is None else _NUL.sub(r"\1\\ufffd", text.replace("\0", "\ufffd"))
 
 
 class Codec:

@@ -1,6 +1,7 @@
 """Transitions through the real store: what the rules decide is what the tables hold."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -181,3 +182,15 @@ async def test_a_cached_task_is_completed_without_running(world: World) -> None:
     decision = await submit(ProposeTask(second, states.Running(cache_key="k")))
     assert decision.state is not None
     assert (decision.status, decision.state.name, decision.state.data) == ("REJECT", "Cached", {"v": 1})
+
+
+async def test_a_state_is_kept_whatever_its_words_are(world: World) -> None:
+    run = await world.add_run()
+    said = states.Failed("died of \0 and \\u0000")
+    said = dataclasses.replace(said, data={"type": "x", "text": "\0 \\0"}, details={"a": {"b": "\0"}})
+    await world.propose(run, said)
+    row = (await world.rows(flow_run_state, flow_run_id=run, type="FAILED"))[0]
+    nul = "\0" if world.database.is_sqlite else "\ufffd"  # differs because PostgreSQL keeps no NUL
+    assert row["data"] == {"type": "x", "text": f"{nul} \\0"}
+    assert row["state_details"]["a"] == {"b": nul}
+    assert row["message"].startswith(f"died of {nul} and ")
