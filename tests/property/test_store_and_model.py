@@ -31,6 +31,7 @@ from headway.testing.postgres import Cluster
 TTL = timedelta(seconds=20)
 LONGEST_GAP = timedelta(seconds=5)
 """A reaper that was away for longer lets every lease begin anew."""
+CANCEL_TIMEOUT = timedelta(seconds=300)
 OCCUPYING = {"PENDING", "RUNNING", "CANCELLING"}
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 QUEUES = {"default": 1, "first": 0}
@@ -56,6 +57,7 @@ class Run:
     worker: str = ""
     nonce: str | None = None
     touched: bool = False
+    reported: bool = False
     waits_inside: bool = False
     lease_end: datetime | None = None
     used: int = 0
@@ -192,7 +194,7 @@ class Machine(RuleBasedStateMachine):
             run.attempt += 1
             assert claim["attempt"] == run.attempt
             run.state, run.live, run.token, run.worker = "PENDING", True, claim["token"], worker
-            run.nonce, run.touched, run.lease_end = None, False, self.plane.now() + TTL
+            run.nonce, run.touched, run.reported, run.lease_end = None, False, False, self.plane.now() + TTL
         again = self.plane.expect("POST", f"/work_pools/{self.pool}/claim", body)["claims"]
         assert [claim["token"] for claim in again] == [run.token for run in expected], "the same claim, the same runs"
 
@@ -240,7 +242,7 @@ class Machine(RuleBasedStateMachine):
 
     def _started(self, run: Run) -> None:
         self._report(run, "started", handle={"type": "process", "flow_run_id": run.id, "attempt": run.attempt})
-        run.touched, run.lease_end = True, self.plane.now() + TTL
+        run.touched, run.reported, run.lease_end = True, True, self.plane.now() + TTL
 
     def _ended(self, run: Run) -> None:
         """Its process has ended, whatever it said before."""
@@ -321,6 +323,8 @@ class Machine(RuleBasedStateMachine):
     def _lose(self, run: Run) -> None:
         if run.state == "PENDING" and not run.touched:
             run.live, run.state = False, "SCHEDULED"
+        elif run.state == "CANCELLING" and run.reported:  # what it has started may still run: a worker is waited for
+            run.lease_end = self.plane.now() + CANCEL_TIMEOUT + TTL
         else:
             self._end(run)
 
