@@ -289,9 +289,10 @@ live_run = Table(
     Column("start_failures", Integer, nullable=False, default=0),
     CheckConstraint(f"state_type NOT IN {_FINAL}", name="never_final"),
     Index(
-        "ix_live_run_queue_due",
+        "ix_live_run_queue_due",  # the whole order, because many may be due at one moment
         "work_queue_id",
         "due",
+        "flow_run_id",
         sqlite_where=text("claimable"),
         postgresql_where=text("claimable"),
     ),
@@ -300,6 +301,7 @@ live_run = Table(
         "work_queue_id",
         "deployment_id",
         "due",
+        "flow_run_id",
         sqlite_where=text("claimable"),
         postgresql_where=text("claimable"),
     ),

@@ -41,7 +41,9 @@ def _index_claims() -> None:
     op.drop_index("ix_attempt_pool_live", "attempt")
     _partial("ix_attempt_pool_heard", "attempt", ["work_pool_id", "worker_renewed"], "ended IS NULL")
     _partial("ix_attempt_worker_live", "attempt", ["worker_id"], "ended IS NULL")
-    _partial("ix_live_run_heads", "live_run", ["work_queue_id", "deployment_id", "due"], "claimable")
+    op.drop_index("ix_live_run_queue_due", "live_run")
+    _partial("ix_live_run_queue_due", "live_run", ["work_queue_id", "due", "flow_run_id"], "claimable")
+    _partial("ix_live_run_heads", "live_run", ["work_queue_id", "deployment_id", "due", "flow_run_id"], "claimable")
     _partial("ix_deployment_collides", "deployment", ["work_pool_id"], "concurrency_options IS NOT NULL")
 
 
