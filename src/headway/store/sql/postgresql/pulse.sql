@@ -6,14 +6,14 @@ WITH beat AS (
 )
 SELECT
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-    NOT EXISTS (SELECT FROM server_beat WHERE name = 'reaper' AND beat >= :reachable)
+    EXISTS (SELECT FROM attempt WHERE ended IS NULL)
+        AND NOT EXISTS (SELECT FROM server_beat WHERE name = 'reaper' AND beat >= :reachable)
         OR EXISTS (SELECT FROM attempt WHERE ended IS NULL AND lease_end < :now)
         OR EXISTS (
             SELECT FROM attempt
             WHERE ended IS NULL AND handle IS NOT NULL AND worker_renewed < :unvouched
                 AND work_pool_id = ANY(:pools::uuid[])
-        )
-        OR EXISTS (SELECT FROM slot WHERE lease_end < :now) AS reaper,
+        ) AS reaper,
     EXISTS (
         SELECT FROM live_run
         WHERE state_type = 'SCHEDULED' AND state_name = 'Scheduled' AND claimable AND due < :late
