@@ -88,7 +88,8 @@ FIELDS: Mapping[Table, Fields] = {
     },
     flow_run: {
         **plain(flow_run, "id", "name", "deployment_id", "work_queue_name", "flow_version"),
-        **plain(flow_run, "start_time", "end_time", "expected_start_time", "next_scheduled_start_time"),
+        **plain(flow_run, "end_time", "expected_start_time", "next_scheduled_start_time"),
+        "start_time": Field(flow_run, (flow_run.c.start_time,), indexed=started),
         **plain(flow_run, "parent_task_run_id", "idempotency_key"),
         "tags": tags(flow_run),
         "state": {

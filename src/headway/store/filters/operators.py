@@ -33,6 +33,8 @@ class Field:
     table: Table
     columns: tuple[ColumnElement[Any], ...]
     kind: Kind = Kind.VALUE
+    indexed: ColumnElement[Any] | None = None
+    """What an index has instead: it is the column's value wherever that is not NULL."""
 
     @property
     def column(self) -> ColumnElement[Any]:
@@ -63,6 +65,18 @@ def has_none(field: Field, wanted: bool) -> Condition:
     return not_(has_elements(field.column, field.table)) if wanted else has_elements(field.column, field.table)
 
 
+def at_least(field: Field, value: Any) -> Condition:
+    return and_(*(column >= value for column in _bounded(field)))
+
+
+def at_most(field: Field, value: Any) -> Condition:
+    return and_(*(column <= value for column in _bounded(field)))
+
+
+def _bounded(field: Field) -> list[ColumnElement[Any]]:
+    return [field.column] if field.indexed is None else [field.indexed, field.column]
+
+
 def is_null(field: Field, wanted: bool) -> Condition:
     return field.column.is_(None) if wanted else field.column.is_not(None)
 
@@ -74,8 +88,8 @@ OPERATORS: Mapping[Kind, Mapping[str, Meaning]] = {
         "eq_": lambda field, value: field.column == value,
         "ge_": lambda field, value: field.column >= value,
         "le_": lambda field, value: field.column <= value,
-        "after_": lambda field, value: field.column >= value,
-        "before_": lambda field, value: field.column <= value,
+        "after_": at_least,
+        "before_": at_most,
         "like_": lambda field, text: like_any(field.columns, f"%{text}%"),
         "startswith_": starts,
         "query": found,
