@@ -32,14 +32,14 @@ from headway.store.run_pages import runs_by_id
 from headway.store.tables import deployment, flow, live_run, slot, work_pool, work_queue
 from headway.store.transitions import decide_and_apply
 from headway.store.waiting import Line, Walk, next_due, next_runs
-from headway.store.work_queues import find_pool, queues_of
+from headway.store.work_queues import find_pool
 
 __all__ = ["ClaimStore"]
 
 POLLED_AFTER = timedelta(seconds=15)
 """A queue's `last_polled` is written at most this often, so that an empty poll costs no commit."""
 
-_QUEUE = ("name", "is_paused", "concurrency_limit")
+_PLACE = ("is_paused", "concurrency_limit")
 MAX_CANCELLED = 50
 MAX_RUNS = 300
 """Runs handed out in one transaction; who gets none for that looks again at once."""
@@ -107,8 +107,21 @@ def _named(pool: Row, queues: Sequence[Row], names: Sequence[str]) -> Served:
 
 
 def _served(connection: Connection, pool_name: str, names: Sequence[str]) -> Served:
-    pool = find_pool(connection, pool_name)
-    return _named(pool, queues_of(connection, pool["id"]), names)
+    return _named(*_place(connection, Hot(connection), pool_name), names)
+
+
+def _place(connection: Connection, hot: Hot, pool_name: str) -> tuple[Row, list[Row]]:
+    """A pool and its queues, what polls and claims need of them."""
+    found = hot.rows("claim_place", name=pool_name)
+    if not found:
+        find_pool(connection, pool_name)  # says what is wrong with the name
+        raise NotFound(f"Work pool '{pool_name}' has no work queue.")
+    uuid = hot.codec.uuid
+    pool = {"id": uuid(found[0][0]), "name": pool_name, **dict(zip(_PLACE, found[0][1:3], strict=True))}
+    return pool, [
+        {"id": uuid(row[3]), "name": row[4], **dict(zip(_PLACE, row[5:7], strict=True)), "last_polled": moment(row[7])}
+        for row in found
+    ]
 
 
 # --- claims ---
@@ -148,22 +161,7 @@ class _Desk:
         self._terms = terms
         self._more = False
         self._hot = Hot(connection)
-        found = self._hot.rows("claim_place", name=pool_name)
-        if not found:
-            find_pool(connection, pool_name)  # says what is wrong with the name
-            raise NotFound(f"Work pool '{pool_name}' has no work queue.")
-        id, paused, limit = found[0][:3]
-        self._pool = {"id": self._id(id), "name": pool_name, "is_paused": paused, "concurrency_limit": limit}
-        self._queues = [
-            {
-                "id": self._id(id),
-                "name": name,
-                "is_paused": paused,
-                "concurrency_limit": limit,
-                "last_polled": moment(at),
-            }
-            for _, _, _, id, name, paused, limit, at in found
-        ]
+        self._pool, self._queues = _place(connection, self._hot, pool_name)
 
     def _id(self, value: Any) -> UUID:
         found = self._hot.codec.uuid(value)

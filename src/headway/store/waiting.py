@@ -51,7 +51,7 @@ class Walk:
     def __init__(self, connection: Connection, before: datetime, after: datetime | None = None) -> None:
         self._hot = Hot(connection)
         self._span = {"before": instant(before), "after": EVER if after is None else instant(after)}
-        self._room: dict[Any, int | None] = {}
+        self._room: dict[Any, int] = {}
         self._taken: list[UUID] = []
 
     def of_queues(self, queue_ids: Sequence[UUID], limit: int) -> list[UUID]:
@@ -88,18 +88,21 @@ class Walk:
         last = {row[2]: at for at, row in enumerate(page) if row[2] in set(ends)}
         stop = min(last.values(), default=len(page))
         found: list[UUID] = []
-        for row in page[: stop + 1]:
-            limits = row[1:4]
-            for id, room in zip(limits, row[4:7], strict=True):
-                self._room.setdefault(id, room)
-            if any((room := self._room[id]) is not None and room <= 0 for id in limits if id is not None):
-                continue
-            for id in limits:
-                if id is not None and (room := self._room[id]) is not None:
-                    self._room[id] = room - 1
-            run = self._hot.codec.uuid(row[0])
-            assert run is not None
-            found.append(run)
+        left, uuid = self._room, self._hot.codec.uuid
+        for run, pool, queue, deployment, *rooms in page[: stop + 1]:
+            limits = (pool, queue, deployment)
+            for id, room in zip(limits, rooms, strict=True):
+                if id is not None and room is not None:
+                    left.setdefault(id, room)
+            if left:
+                counted = [id for id in limits if id in left]
+                if any(left[id] <= 0 for id in counted):
+                    continue
+                for id in counted:
+                    left[id] -= 1
+            taken = uuid(run)
+            assert taken is not None
+            found.append(taken)
             if len(found) == limit:
                 break
         self._taken += found
@@ -107,7 +110,7 @@ class Walk:
 
     def _shut(self) -> list[UUID]:
         """What has no room left, as far as was seen."""
-        full = (self._hot.codec.uuid(id) for id, room in self._room.items() if room is not None and room <= 0)
+        full = (self._hot.codec.uuid(id) for id, room in self._room.items() if room <= 0)
         return [id for id in full if id is not None]
 
 
