@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, ColumnDefault, Connection, Dialect, Table, select
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
 
+import headway.store
 from bench.setup import deployed
 from bench.targets.base import Target
 from headway.core.ids import new_id
-from headway.store.tables import deployment, flow_run, flow_run_state, live_run, metadata
+from headway.store.tables import deployment, flow_run, flow_run_state, live_run
 
 DEPLOYMENTS = 20
 FULL = "full"
@@ -96,13 +95,16 @@ def provide(target: Target, content: Content) -> None:
 
 
 def _digest(target: Target) -> str:
-    """Of the schema and of what is written into it."""
-    dialect = sqlite.dialect()
-    ddl = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
-    for table in metadata.sorted_tables:
-        ddl += sorted(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
-    said = [*(ddl if target.name == "headway" else []), target.flavour, Path(__file__).read_text()]
-    return hashlib.sha256("".join(said).encode()).hexdigest()[:12]
+    """Of what makes the schema and of what is written into it."""
+    folder = Path(headway.store.__file__).parent
+    sources = [Path(__file__), *(sorted(folder.rglob("*.py")) if target.name == "headway" else [])]
+    said = target.flavour.encode() + b"".join(source.read_bytes() for source in sources if _makes_schema(source))
+    return hashlib.sha256(said).hexdigest()[:12]
+
+
+def _makes_schema(source: Path) -> bool:
+    names = ("tables.py", "guards.py", "tally.py", "types.py", Path(__file__).name)
+    return source.name in names or "migrations" in source.parts
 
 
 def _make(target: Target, content: Content) -> None:

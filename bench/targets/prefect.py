@@ -152,13 +152,19 @@ def _rows(planned: Planned, places: dict[str, list[str]]) -> Iterator[tuple[str,
         "state_type": kind,
         "state_name": name,
         "state_timestamp": since,
+        "total_run_time": _duration(0.0),
     }
     if planned.outcome is not None:
-        ran = f"1970-01-01 00:00:{RUN_SECONDS:09.6f}"
-        row |= {"start_time": entered[2][2], "end_time": since, "total_run_time": ran, "run_count": 1}
+        ran = {"start_time": entered[2][2], "end_time": since, "run_count": 1}
+        row |= {**ran, "total_run_time": _duration(RUN_SECONDS)}
     for state, (kind, name, at) in zip(states, entered, strict=True):
         yield (
             "flow_run_state",
             {"id": state, "created": at, "flow_run_id": run, "type": kind, "name": name, "timestamp": at},
         )
     yield "flow_run", row
+
+
+def _duration(seconds: float) -> str:
+    """As its SQLite tables keep one: a moment that long after the epoch. Shorter than a minute."""
+    return f"1970-01-01 00:00:{seconds:09.6f}"
