@@ -85,6 +85,8 @@ class Lease:
         self._on_lost = on_lost
         self._on_cancelling = on_cancelling
         self._task: concurrent.futures.Future[None] | None = None
+        self.ends = False
+        """The run is being told its final state: then the lease ends by that, which is no loss."""
 
     def start(self) -> None:
         """Begin to renew; starting twice is harmless."""
@@ -109,6 +111,8 @@ class Lease:
             if status in (404, 405):
                 return  # a server without leases
             if status in (409, 410):
+                if self.ends:
+                    continue  # whether the run was ours still, the answer to its final state says
                 self._lost(str(error_of((status, {}, content), "The renewal of the lease")))
                 return
             if status == 200 and self._on_cancelling is not None:

@@ -279,6 +279,18 @@ class FlowExecution:
 
     def _propose(self, state: State, patience: float | None = None) -> Engine[State]:
         """Propose a state until the server has decided; the state the run is in then."""
+        if self.lease is None or not state.is_final():
+            return (yield from self._decided(state, patience))
+        self.lease.ends = True
+        try:
+            answered = yield from self._decided(state, patience)
+            self.lease.ends = answered.is_final()
+            return answered
+        except HeadwayError:
+            self.lease.ends = False
+            raise
+
+    def _decided(self, state: State, patience: float | None) -> Engine[State]:
         while True:
             moved: Moved = yield Remote(self.session.portal, self._asked(state, patience))
             if moved.run is not None:
