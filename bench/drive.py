@@ -83,6 +83,8 @@ def load(
         server, database = target.server_cpu() - server, target.database_cpu() - database
         figures = json.loads(client.stdout.readline())
         client.wait(STALLED_SECONDS)
+    if figures["errors"]:
+        print(f"errors {figures['errors']} … ", end="", flush=True)
     return Loaded(figures, server, database, target.loop_lag(reset=False))
 
 
