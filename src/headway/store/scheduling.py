@@ -94,11 +94,11 @@ def _insert_planned(connection: Connection, plans: Sequence[Plan], now: datetime
     planned = [(plan, run) for plan in good for run in plan.runs]
     if planned:
         encoded = {id(plan): _shared(hot, plan, now) for plan in good}
-        hot.write("plan_flow_run", [_run(hot, encoded[id(plan)], run) for plan, run in planned])
+        _insert(connection, hot, [_run(hot, encoded[id(plan)], run) for plan, run in planned])
         made = _made(connection, [run.id for _, run in planned])
         planned = [(plan, run) for plan, run in planned if run.id in made]
-        hot.write("add_flow_run_state", [_state(hot, run, now) for _, run in planned])
-        hot.write("add_live_run", [_live(hot, plan, run, now) for plan, run in planned])
+        states, living = ([make(hot, plan, run, now) for plan, run in planned] for make in (_state, _live))
+        hot.write_all({"add_live_run": living, "add_flow_run_state": states})
     looked = [plan for plan in good if plan.look_at is not None]
     hot.write("look_at_schedule", [{"id": hot.codec.id(p.schedule_id), "look_at": instant(p.look_at)} for p in looked])
     return len(planned)
@@ -121,6 +121,13 @@ def _still_good(connection: Connection, plans: Sequence[Plan]) -> list[Plan]:
         if plan.schedule_id in seen
         and (plan.look_at is None or seen[plan.schedule_id] == (plan.seen_look_at, plan.seen_updated, False))
     ]
+
+
+def _insert(connection: Connection, hot: Hot, runs: Sequence[Row]) -> None:
+    if connection.dialect.name == "postgresql":
+        hot.rows("plan_flow_runs", rows=to_json(runs))
+    else:
+        hot.write("plan_flow_run", runs)
 
 
 def _made(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
@@ -151,7 +158,7 @@ def _run(hot: Hot, shared: Row, run: PlannedRun) -> Row:
     }
 
 
-def _state(hot: Hot, run: PlannedRun, now: datetime) -> Row:
+def _state(hot: Hot, _: Plan, run: PlannedRun, now: datetime) -> Row:
     state = run.state
     return {
         "id": hot.codec.id(state.id),

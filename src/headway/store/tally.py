@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, true
 
 from headway.store.database import Database
+from headway.store.hot import Hot
 from headway.store.tables import flow_run_tally
 
 __all__ = ["TallyStore", "tally_ddl"]
 
 _KEY = ("flow_id", "deployment_id", "work_pool_id", "work_queue_id", "state_type", "state_name")
 _LIVE = "('SCHEDULED','PENDING','RUNNING','PAUSED','CANCELLING')"
-_PAGE = 5_000
+_PAGE = 20_000
 _WORTH_IT = 2_000
 _COLUMNS = [flow_run_tally.c[name] for name in _KEY]
 
@@ -99,13 +100,18 @@ def _page(connection: Connection) -> int:
 
 
 def _fold(connection: Connection) -> bool:
-    """Safe beside others that fold: a row is deleted once, and only who deletes it adds it up."""
-    seq = flow_run_tally.c.seq
-    oldest = select(seq).order_by(seq).limit(_page(connection))
-    gone = delete(flow_run_tally).where(seq.in_(oldest)).returning(*_COLUMNS, flow_run_tally.c.runs)
-    sums: dict[tuple[object, ...], int] = {}
-    for *key, runs in connection.execute(gone):
-        sums[tuple(key)] = sums.get(tuple(key), 0) + runs
-    if kept := [dict(zip(_KEY, key, strict=True), runs=runs) for key, runs in sums.items() if runs]:
-        connection.execute(insert(flow_run_tally), kept)
-    return bool(sums)
+    page = _page(connection)
+    if not page:
+        return False
+    if connection.dialect.name == "postgresql":
+        Hot(connection).rows("fold_tally", page=page)
+        return True
+    # differs because SQLite cannot insert what it deletes, and has one writer anyway.
+    seq, runs = flow_run_tally.c.seq, flow_run_tally.c.runs
+    last = connection.execute(select(seq).order_by(seq).offset(page - 1).limit(1)).scalar()
+    oldest = true() if last is None else seq <= last
+    newest = connection.execute(select(func.max(seq))).scalar_one()
+    sums = select(*_COLUMNS, func.sum(runs)).where(oldest).group_by(*_COLUMNS).having(func.sum(runs) != 0)
+    connection.execute(insert(flow_run_tally).from_select([*_KEY, "runs"], sums))
+    connection.execute(delete(flow_run_tally).where(oldest, seq <= newest))
+    return True
