@@ -25,10 +25,10 @@ from headway.store.run_records import RunRecordStore
 from headway.store.tables import deployment, work_pool, work_queue
 from headway.testing.clock import FrozenClock
 from headway.testing.worlds import World, opened_world
-from headway.wire.base import decode
+from headway.wire.base import decode, encode
 from headway.wire.explain import Explanation
 from headway.wire.work_pools import ScheduledRun
-from headway.wire.workers import ClaimRequest
+from headway.wire.workers import ClaimReply, ClaimRequest
 
 SECOND = timedelta(seconds=1)
 
@@ -302,6 +302,7 @@ def test_claimable_is_true_exactly_when_a_poll_and_a_claim_return_the_run(
         pool_id = (await desk.world.row(work_pool, name=pool))["id"]
         worker = await desk.world.add_worker("w", work_pool_id=pool_id)
         request = ClaimRequest(claim_id=new_id(), worker_id=worker, limit=200)
-        assert {claim.flow_run.id for claim in (await desk.claims.claim(pool, request)).claims} == polled
+        reply = decode(encode(await desk.claims.claim(pool, request)), ClaimReply)
+        assert {claim.flow_run.id for claim in reply.claims} == polled
 
     loop.run(check())
