@@ -90,6 +90,7 @@ def pools_and_queues(walk: Walk) -> None:
     assert walk.one("work-pool create", "p", "--type", "process")["name"] == "p"
     assert walk.one("work-pool ls")[0]["workers"] == 0
     assert walk.one("work-pool inspect", "p")["queues"][0]["name"] == "default"
+    assert walk.one("work-pool backlog", "p")["waiting"] == 0
     assert walk.one("work-pool update", "p", "--description", "d")["description"] == "d"
     assert walk.one("work-pool pause", "p")["is_paused"] is True
     assert walk.one("work-pool resume", "p")["is_paused"] is False

@@ -168,7 +168,7 @@ class ServerSettings:
 class WorkerSettings:
     """The worker. `HEADWAY_WORKER_…`; durations in seconds."""
 
-    poll_seconds: float = _setting(1.0, "pause between two claims that found nothing", minimum=0.01)
+    poll_seconds: float = _setting(1.0, "rest before asking for runs again where the server did not wait", minimum=0.01)
     heartbeat_seconds: float = _setting(10.0, "how often the worker says that it lives", minimum=0.1)
     stop_grace_seconds: float = _setting(5.0, "time a run gets between the polite and the hard stop", minimum=0)
     log_level: str = _setting("INFO", "log level of the worker", choices=LOG_LEVELS)
