@@ -163,7 +163,8 @@ class Target(ABC):
 
     def env(self) -> dict[str, str]:
         """Environment of a command: nothing of either system's is inherited."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HEADWAY_", "PREFECT_"))}
+        # PYTHON…: with e.g. PYTHONDONTWRITEBYTECODE every start would compile all sources, which users' do not.
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HEADWAY_", "PREFECT_", "PYTHON"))}
         ours = {**self.server_settings(), **self.settings, "PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"}
         if self.url:
             ours[f"{self.prefix}API_URL"] = self.url
