@@ -24,7 +24,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.pool import QueuePool
 
 from headway.core.errors import DatabaseCorrupted, Invalid, StoreError, Unavailable
-from headway.store import postgresql
+from headway.store import postgresql, remembered
 from headway.store.hot import as_sqlalchemy
 from headway.store.postgresql import Verdict
 
@@ -176,10 +176,12 @@ class _Trial:
     def run(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         with self.engine.connect() as connection:
             connection.info["headway_writes"] = self.writes
+            remembered.begin(connection)
             with connection.begin() as transaction:
                 result = work(connection, *args, **kwargs)
                 self.committing = self.writes
                 transaction.commit()
+            remembered.committed(connection)
             return result
 
 

@@ -6,7 +6,7 @@ A statement that no command of the batch needs is not run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from headway.core.states import EMPTY, TERMINAL, State, StateType
 from headway.store.hot import Codec, Hot, moment, unjson
 from headway.store.locks import lock_batch, whose_children
 from headway.store.origins import read_bases
+from headway.store.remembered import recall
 from headway.store.tables import flow_run, task_run, task_run_cache, task_run_state
 
 __all__ = ["load_facts", "load_runs", "state_of", "whose_children"]
@@ -43,11 +44,12 @@ def load_facts(connection: Connection, commands: Sequence[Command]) -> World:
     world, hot = World(), Hot(connection)
     creations = [c for c in commands if isinstance(c, CreateRun)]
     ids = {c.run_id for c in commands if isinstance(c, Propose | Claim | EndAttempt)}
+    known = recall(connection, world, ids)
     _load_runs(connection, hot, world, ids | _taken(hot, creations))
     _load_descendants(connection, hot, world, {id for c in commands if (id := whose_children(c)) is not None})
     _load_tasks(connection, hot, world, commands)
     _load_parents(connection, world, creations)
-    _load_attempts(hot, world)
+    _load_attempts(hot, world, known)
     _load_limits(hot, world, _limited(world, commands))
     _load_bases(hot, world, creations)
     return world
@@ -246,15 +248,15 @@ def _load_parents(connection: Connection, world: World, creations: Sequence[Crea
 # --- attempts, slots, limits ---
 
 
-def _load_attempts(hot: Hot, world: World) -> None:
+def _load_attempts(hot: Hot, world: World, known: Collection[UUID] = ()) -> None:
+    """The newest attempt and the slots of all runs but those that are `known` already."""
     owners = {run.owner_id for run in world.runs.values()} | set(world.roots.values())
-    if not owners:
-        return
-    for row in hot.rows("attempts", ids=hot.codec.ids(owners)):  # the newest comes last, and stays
+    owners.difference_update(known)
+    for row in hot.rows("attempts", ids=hot.codec.ids(owners)) if owners else ():  # the newest comes last, and stays
         one = _attempt_of(row, hot.codec)
         world.attempts[one.run_id] = one
-    uuid = hot.codec.uuid
-    for run, kind, limit, lease, number in hot.rows("slots", ids=hot.codec.ids(world.runs)) if world.runs else ():
+    ids, uuid = [id for id in world.runs if id not in known], hot.codec.uuid
+    for run, kind, limit, lease, number in hot.rows("slots", ids=hot.codec.ids(ids)) if ids else ():
         id = uuid(run)
         assert id is not None
         world.slots[id] = (*world.slots.get(id, ()), Slot(kind, uuid(limit), uuid(lease), number))  # type: ignore[arg-type]

@@ -18,8 +18,8 @@ from headway.core.states import State, StateType
 from headway.store.database import Database
 from headway.store.facts import load_facts, load_runs
 from headway.store.hot import Hot, instant
-from headway.store.locks import lock_batch
 from headway.store.records import add, drop, one
+from headway.store.remembered import remember
 from headway.store.tables import flow_run_input, task_run, task_run_cache, task_run_state
 from headway.store.types import to_json
 
@@ -46,7 +46,6 @@ class TransitionStore:
 
 def decide_and_apply(connection: Connection, commands: Sequence[Command], now: datetime, terms: Terms) -> list[Outcome]:
     """One outcome per command, in order; a command that is refused with an error leaves no trace."""
-    lock_batch(connection, commands)
     world = load_facts(connection, commands)
     outcomes: list[Outcome] = []
     for command in commands:
@@ -58,6 +57,7 @@ def decide_and_apply(connection: Connection, commands: Sequence[Command], now: d
             absorb(world, decision)
             outcomes.append(decision)
     apply(connection, [outcome for outcome in outcomes if isinstance(outcome, Decision)], now)
+    remember(connection, world)
     return outcomes
 
 
