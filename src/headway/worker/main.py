@@ -248,6 +248,7 @@ class Program:
         worker = self._settings.worker
         renew = self._settings.server.lease.renew_seconds
         return Pace(
+            wait=min(LONGEST_WAIT, self._settings.client.timeout_seconds / 2),
             poll=worker.poll_seconds,
             heartbeat=worker.heartbeat_seconds,
             renew=renew,

@@ -164,6 +164,39 @@ async def test_a_run_whose_configuration_cannot_be_made_is_crashed_with_the_reas
     )
 
 
+async def test_what_waits_behind_full_deployments_is_stepped_over_however_much_it_is(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With pages of three rows, everything that is wanted lies behind them."""
+    monkeypatch.setattr("headway.store.waiting.PAGE", 3)
+    world, now = plant.world, plant.world.clock.now()
+    low = await world.add_queue("low", priority=9)
+    full = [await world.add_deployment(f"full-{n}", concurrency_limit=1) for n in range(2)]
+    for deployment in full:
+        for age in range(8):
+            await world.add_run(states.Scheduled(now - _SECOND * (100 - age)), deployment_id=deployment)
+    paused = await world.add_deployment("paused", paused=True)
+    await world.add_run(states.Scheduled(now - _SECOND * 90), deployment_id=paused)
+    two = await world.add_deployment("two", concurrency_limit=2)
+    names = {}
+    for name, deployment, queue, age in [
+        ("a", world.deployment_id, world.queue_id, 20),
+        ("b", two, world.queue_id, 30),
+        ("c", two, world.queue_id, 25),
+        ("d", two, world.queue_id, 24),
+        ("e", None, world.queue_id, 15),
+        ("f", world.deployment_id, low, 50),
+        ("late", world.deployment_id, world.queue_id, -50),
+    ]:
+        state = states.Scheduled(now - _SECOND * age)
+        names[await world.add_run(state, deployment_id=deployment, work_queue_id=queue)] = name
+    first = (await plant.claim(1)).claims + (await plant.claim(1)).claims
+    assert {claim.flow_run.deployment_id for claim in first} == set(full)
+    assert [names[claim.flow_run.id] for claim in (await plant.claim(2)).claims] == ["b", "c"]
+    assert [names[claim.flow_run.id] for claim in (await plant.claim(10)).claims] == ["a", "e", "f"]
+    assert not (await plant.claim(10)).claims
+
+
 async def test_a_claim_that_waits_is_answered_by_the_next_run_and_no_later_than_it_says(plant: Plant) -> None:
     waiting = asyncio.create_task(plant.claim(wait_seconds=30.0))
     await eventually_async(lambda: at(plant.world.wakes.waiting == 1))
