@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from headway.core.errors import NotFound
 from headway.store.database import Database
 from headway.store.filters import Filters, select_page
+from headway.store.hot import Hot, unjson
 from headway.store.protocols import SchedulePlan
 from headway.store.records import Records, Row, add, change, drop, one, rows
 from headway.store.tables import (
@@ -144,11 +145,16 @@ def _polled(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
 
 
 def _save(connection: Connection, values: Row, schedules: Sequence[Row]) -> tuple[Row, bool]:
-    owner = one(connection, flow, id=values["flow_id"])
-    if owner is None:
+    hot = Hot(connection)
+    known = {
+        name: hot.codec.id(values[column]) for name, column in (("flow_id", "flow_id"), ("pool_id", "work_pool_id"))
+    }
+    facts = hot.rows("deployment_facts", name=values["name"], **known)
+    if not facts:
         raise NotFound(f"Flow {values['flow_id']} not found. Create the flow before its deployment.")
-    values = {**values, "labels": {**owner["labels"], **values["labels"]}}  # handed down, as in the reference
-    before = one(connection, deployment, flow_id=values["flow_id"], name=values["name"])
+    labels, existing, pool_name = facts[0]
+    values = {**values, "labels": {**unjson(labels), **values["labels"]}}  # handed down, as in the reference
+    before = None if existing is None else one(connection, deployment, id=hot.codec.uuid(existing))
     now = values["updated"]
     if before is None:
         id = values["id"]
@@ -165,17 +171,15 @@ def _save(connection: Connection, values: Row, schedules: Sequence[Row]) -> tupl
         drop(connection, deployment_schedule, deployment_id=id)
     made = [{**row, "deployment_id": id} for row in schedules]
     add(connection, deployment_schedule, made)
-    saved = _read(connection, id) if before is not None else _as_new(connection, values, made)
+    saved = _read(connection, id) if before is not None else _as_new(values, made, pool_name)
     assert saved is not None
     return saved, before is None
 
 
-def _as_new(connection: Connection, values: Row, schedules: Sequence[Row]) -> Row:
+def _as_new(values: Row, schedules: Sequence[Row], pool_name: str | None) -> Row:
     """What reading a deployment that was made this moment finds."""
-    pool = None if values["work_pool_id"] is None else one(connection, work_pool, id=values["work_pool_id"])
     columns = {column.name: values.get(column.name) for column in deployment.columns}
-    name = None if pool is None else pool["name"]
-    return {**columns, "schedules": list(schedules), "work_pool_name": name, "active_slots": 0}
+    return {**columns, "schedules": list(schedules), "work_pool_name": pool_name, "active_slots": 0}
 
 
 def _change(connection: Connection, id: UUID, values: Mapping[str, Any], plan: SchedulePlan) -> bool:

@@ -96,6 +96,11 @@ class Moved:
 class WorkQueues(Records, Protocol):
     """Work queues, unique by pool and name, priorities unique in their pool."""
 
+    async def place(self, pool: str, queue: str | None) -> Row | None:
+        """`work_pool_id`, `work_queue_id` and `work_queue_name` of a pool's queue (None: its default one), by name;
+        None if there is none."""
+        ...
+
     async def matching(self, filters: Filters, limit: int, offset: int, pool_id: UUID | None = None) -> list[Row]:
         """Of one pool in the order they are served, or of all pools by name."""
         ...

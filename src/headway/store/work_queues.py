@@ -13,6 +13,7 @@ from headway.core.nearest import suggestion
 from headway.core.queue_order import first_free, place
 from headway.store.database import Database
 from headway.store.filters import Filters, conditions
+from headway.store.hot import Hot
 from headway.store.protocols import Moved
 from headway.store.records import Records, Row, add, change, drop, one, rows
 from headway.store.tables import deployment, flow_run, live_run, slot, work_pool, work_queue
@@ -30,6 +31,9 @@ class WorkQueueStore(Records):
 
     async def of_pool(self, pool_id: UUID) -> list[Row]:
         return await self.database.read(queues_of, pool_id)
+
+    async def place(self, pool: str, queue: str | None) -> Row | None:
+        return await self.database.read(_place, pool, queue)
 
     async def matching(self, filters: Filters, limit: int, offset: int, pool_id: UUID | None = None) -> list[Row]:
         passing = select(work_queue).where(conditions(work_queue, filters))
@@ -58,6 +62,16 @@ class WorkQueueStore(Records):
             .where(live_run.c.work_queue_id == id, live_run.c.state_name == "Late")
         )
         return await self.database.read(lambda connection: int(connection.execute(late).scalar_one()))
+
+
+def _place(connection: Connection, pool: str, queue: str | None) -> Row | None:
+    hot = Hot(connection)
+    found = hot.rows("place", pool=pool, queue=queue or "")
+    if not found:
+        return None
+    pool_id, queue_id, name = found[0]
+    ids = {"work_pool_id": hot.codec.uuid(pool_id), "work_queue_id": hot.codec.uuid(queue_id)}
+    return {**ids, "work_queue_name": name}
 
 
 def find_pool(connection: Connection, name: str) -> Row:

@@ -136,6 +136,8 @@ class DeploymentService:
         """Pool and queue by name; the queue is made if the pool does not have it."""
         if pool_name is None:
             return dict(_NOWHERE) if queue_name is None else await self._place_of_agents(queue_name)
+        if (place := await self._queues.place(pool_name, queue_name)) is not None:
+            return place
         pool = await self._pool_service.row(pool_name)
         if queue_name is None:
             queue = await self._queues.get(pool["default_queue_id"])
