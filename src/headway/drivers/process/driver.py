@@ -160,9 +160,9 @@ class ProcessDriver:
     async def find(self, pool: str) -> list[Handle]:
         """Also what only left children behind: they are all that is left to stop."""
         found = self._inline.living()
-        left_behind = orphaned_sessions()
-        for directory in attempts_of_pool(self._context.home, pool):
-            started = directory.started()
+        known = [(directory, directory.started()) for directory in attempts_of_pool(self._context.home, pool)]
+        left_behind = orphaned_sessions() if known else set()
+        for directory, started in known:
             if started and started.this_boot and (started.process.lives() or started.pid in left_behind):
                 found.append(directory.handle(started))
         return found

@@ -29,9 +29,9 @@ class ProcessId:
 
     def lives(self) -> bool:
         """Whether it runs (a zombie has ended)."""
-        if not PROC.is_dir():
-            return exists(self.pid)
         found = stat(self.pid)
+        if found is None and not PROC.is_dir():
+            return exists(self.pid)
         return found is not None and found.start_time == self.start_time and found.state not in "ZX"
 
 
@@ -47,8 +47,12 @@ class Stat:
 def stat(pid: int) -> Stat | None:
     """The interesting part of /proc/PID/stat."""
     try:
-        rest = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)  # asked many times in a run's life; a Path costs more than that
+        try:
+            rest = os.read(fd, 4096).rpartition(b")")[2].split()
+        finally:
+            os.close(fd)
+    except OSError:  # also ESRCH: it ended between the two calls
         return None
     return Stat(pid, rest[0].decode(), int(rest[1]), int(rest[3]), int(rest[19]))
 
@@ -96,7 +100,7 @@ def orphaned_sessions() -> set[int]:
 
 
 def pids() -> Iterable[int]:
-    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
 def kill(members: Iterable[int], number: signal.Signals) -> None:

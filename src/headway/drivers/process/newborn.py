@@ -97,7 +97,8 @@ def interpreter(main: str) -> None:
     module = sys.modules[main]
     sys.modules["__main__"] = module
     sys.argv = [str(module.__file__)]
-    sys.path.insert(0, os.getcwd())
+    if not sys.flags.safe_path:
+        sys.path.insert(0, os.getcwd())
     importlib.invalidate_caches()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:  # the standard library's own generators see to it themselves

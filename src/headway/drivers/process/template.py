@@ -196,7 +196,8 @@ def descriptors(control: socket.socket, lock: int, reply: int) -> tuple[int, int
 
 
 def main() -> None:
-    del sys.path[0]  # the folder this was started in, which is nobody's
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the folder this was started in, which is nobody's
     os.closerange(CONTROL + 1, 1 << 20)  # what the worker's own parent left open
     control = socket.socket(fileno=CONTROL)
     received = receive(control)
