@@ -43,20 +43,26 @@ def run_once(target: Target, deployment: str) -> tuple[float, dict[str, Any]]:
 
 def _trigger(target: Target, scale: Scale) -> Samples:
     deployment = deployed(target, flow_name="empty", script=flows.write(target))
-    target.worker(POOL)
+    worker = target.worker(POOL)
     count = 10 if target.name == "prefect" else scale.count(60, 15)
     chance = random.Random(8)
     for _ in range(3):
         run_once(target, deployment)
     target.loop_lag(reset=True)
     waits = []
+    server, work = target.server_cpu(), processes.cpu_seconds(worker.pid)
     for _ in range(count):
         time.sleep(chance.uniform(0, 0.2))  # at any moment of whatever the worker does periodically
         triggered, run = run_once(target, deployment)
         waits.append(moment(run["start_time"]) - triggered)
     found = spread(waits)
-    lag = target.loop_lag(reset=False)
-    return {"p50_ms": found["p50"], "p99_ms": found["p99"], **lag_samples(lag)}
+    return {
+        "p50_ms": found["p50"],
+        "p99_ms": found["p99"],
+        "server_cpu_ms": 1000 * (target.server_cpu() - server) / count,
+        "worker_cpu_ms": 1000 * (processes.cpu_seconds(worker.pid) - work) / count,
+        **lag_samples(target.loop_lag(reset=False)),
+    }
 
 
 class Memory:
@@ -90,15 +96,17 @@ def _fifty(target: Target, scale: Scale) -> Samples:
     wanted = {"flow_runs": {"state": {"type": {"any_": list(FINAL)}}}}
     target.loop_lag(reset=True)
     memory = Memory(target, worker.pid)
+    cpu = target.server_cpu() + processes.cpu_seconds(worker.pid)
     begun = time.perf_counter()
     path = f"/deployments/{deployment}/create_flow_run"
     load(target, "post", {"path": path, "body": {}, "status": 201}, connections=10, units=50, seconds=60)
     pause = 0.5 if target.name == "prefect" else 0.02
     until(lambda: target.api.post("/flow_runs/count", wanted) >= 51, 1800, "50 runs end", pause)
     seconds, lag = time.perf_counter() - begun, target.loop_lag(reset=False)
+    cpu = target.server_cpu() + processes.cpu_seconds(worker.pid) - cpu
     wanted["flow_runs"]["state"]["type"]["any_"] = ["COMPLETED"]
     completed = target.api.post("/flow_runs/count", wanted) - 1
-    return {"seconds": seconds, "memory_mb": memory.peak(), "failed": 50 - completed, **lag_samples(lag)}
+    return {"seconds": seconds, "memory_mb": memory.peak(), "cpu_s": cpu, "failed": 50 - completed, **lag_samples(lag)}
 
 
 def _forty_tasks(target: Target, scale: Scale) -> Samples:
@@ -118,6 +126,8 @@ ROWS = (
         (
             Line("p50_ms", "trigger → Running, idle process worker, p50", "ms", "less", "6,000–11,000", 60, 30),
             Line("p99_ms", "the same, p99", "ms", "less", "–", 300),
+            Line("server_cpu_ms", "server CPU per run, with our looking on", "ms"),
+            Line("worker_cpu_ms", "CPU per run of the worker and what it has ended", "ms"),
             *lag_lines(),
         ),
         _trigger,
@@ -126,6 +136,7 @@ ROWS = (
         "fifty",
         (
             Line("seconds", "50 empty runs at once, --limit 10", "s", "less", "130–164", 3, 1),
+            Line("cpu_s", "CPU of server, worker and what it has ended", "s"),
             Line("memory_mb", "memory of the worker's children, peak PSS", "MB", "less", "800", 300),
             Line("failed", "of them not Completed", "", "less", "–", 0, 0),
             *lag_lines(),
