@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from headway.core.errors import Conflict, NotFound, UnexpectedReply
+from headway.core.errors import Conflict, NotFound
 from headway.core.ids import new_id
 from headway.sdk.context import FLOW, TAGS, TASK, FlowRunContext
 from headway.sdk.effects import Engine, Remote, WaitFor, adrive, drive
@@ -112,7 +112,7 @@ async def _create(
     flow_ids = session.link.flow_ids
     known = flow_ids.get(flow.name)
     if known is not None:
-        with suppress(NotFound, Conflict, UnexpectedReply):  # it may be gone by now
+        with suppress(NotFound, Conflict):  # it may be gone by now
             return await _create_of(known, flow, parameters, session, parent_task_run_id)
     flow_ids[flow.name] = (await session.client.create_flow(flow.name)).id
     return await _create_of(flow_ids[flow.name], flow, parameters, session, parent_task_run_id)
