@@ -32,6 +32,18 @@ def test_a_flow_runs_and_its_history_is_on_the_server(history: Any, unique: Uniq
     assert history.states(run.id) == ["Pending", "Running", "Completed"]
 
 
+def test_a_flow_that_is_deleted_between_two_calls_is_made_anew(history: Any, unique: Unique) -> None:
+    @flow(name=unique("gone"))
+    def gone() -> int:
+        return 1
+
+    assert gone() == 1
+    history.client.delete_flow(history.run(unique("gone")).flow_id)
+    assert history.runs(unique("gone")) == []
+    assert gone() == 1
+    assert history.run(unique("gone")).state_name == "Completed"
+
+
 def test_an_async_flow_runs_like_a_sync_one(history: Any, unique: Unique) -> None:
     @task
     async def double(x: int) -> int:
