@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,13 +13,15 @@ CACHE = Path(__file__).parent.parent / ".cache" / "bench"
 def keep(label: str, name: str, files: Iterable[Path]) -> None:
     """Move the files of a stopped server there, in place of older ones with the same content."""
     for stale in CACHE.glob(f"{label}-{name.rpartition('-')[0]}-*"):
-        shutil.rmtree(stale)
-    new = CACHE / f"{label}-{name}.new"
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
+        shutil.rmtree(stale, ignore_errors=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f"{label}-new-", dir=CACHE))
     for file in files:
         shutil.move(file, new / file.name)
-    new.rename(new.with_suffix(""))
+    try:
+        new.rename(CACHE / f"{label}-{name}")
+    except OSError:  # another run has made the same meanwhile
+        shutil.rmtree(new)
 
 
 def restore(label: str, name: str, home: Path, clear: Callable[[], None]) -> bool:
