@@ -114,6 +114,20 @@ print(json.dumps({
 
         self.run(tmp_path, test)
 
+    def test_a_signal_handler_of_a_preloaded_module_is_not_the_runs(self, tmp_path: Path) -> None:
+        (tmp_path / "signal_user.py").write_text(
+            "import signal\nsignal.signal(signal.SIGUSR1, print)\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        )
+        script = (
+            "import signal, sys\nprint('signal_user' in sys.modules, int(signal.getsignal(signal.SIGUSR1)), "
+            "signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        )
+
+        async def test(driver: Driver) -> None:
+            assert await self.output(driver, self.preloading(tmp_path, script, "signal_user")) == ["True 0 True"]
+
+        self.run(tmp_path, test)
+
     def test_exit_handlers_run_once_and_only_where_they_were_made(self, tmp_path: Path) -> None:
         book = tmp_path / "book"
         (tmp_path / "atexit_user.py").write_text(

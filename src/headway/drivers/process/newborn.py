@@ -40,22 +40,37 @@ class Origin:
         os.umask(umask)
         return cls(dict(os.environ), handlers(), umask)
 
+    def altered_handlers(self) -> dict[int, Any]:
+        """The signals that mean something else since then, with what they meant. None cannot be put back: it was
+        not set from Python."""
+        now = handlers()
+        return {number: was for number, was in self.handlers.items() if was is not None and now[number] != was}
+
 
 def handlers() -> dict[int, Any]:
     return {int(number): signal.getsignal(number) for number in signal.valid_signals()}
 
 
 def be_born(
-    run: Callable[[], int], main: str, directory: str, env: Mapping[str, str], own: Sequence[int], origin: Origin
+    run: Callable[[], int],
+    main: str,
+    directory: str,
+    env: Mapping[str, str],
+    own: Sequence[int],
+    umask: int,
+    handlers: Mapping[int, Any],
 ) -> NoReturn:
-    """Become the process of one run, run, and end. `main` is the module that stands for the program, `own` the
-    descriptors of the template and the run's parent. The working directory is set already."""
+    """Become the process of one run, run, and end. `main` is the module that stands for the program, `own` are the
+    descriptors of the template and the run's parent, `handlers` the signals to be put back. The working directory is
+    set already."""
     code = 1
     try:
         os.setsid()
         streams(directory, own)
-        signals(origin)
-        os.umask(origin.umask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.umask(umask)
         environment(env)
         interpreter(main)
         forget_exits()
@@ -75,15 +90,6 @@ def streams(directory: str, own: Sequence[int]) -> None:
         fd = os.open(os.path.join(directory, name), APPEND, 0o600)
         os.dup2(fd, number)
         os.close(fd)
-
-
-def signals(origin: Origin) -> None:
-    for number, now in handlers().items():
-        before = origin.handlers.get(number)
-        if now != before and before is not None:  # None: not set from Python, so it cannot be put back
-            signal.signal(number, before)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def environment(env: Mapping[str, str]) -> None:

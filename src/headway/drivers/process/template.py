@@ -81,6 +81,7 @@ class Template:
     run: Callable[[], int] | None = None
     refusal: str | None = None
     sources: dict[str, Seen | None] = field(default_factory=dict)
+    handlers: dict[int, Any] = field(default_factory=dict)
 
     def preload(self, recipe: dict[str, Any]) -> None:
         before = set(sys.modules)
@@ -91,6 +92,7 @@ class Template:
             self.run = target.prepare(recipe["modules"], recipe["entrypoint"], recipe["roots"])
         except BaseException as error:  # also what a module raises to end its process
             self.refusal = f"preloading failed: {type(error).__name__}: {error}"
+        self.handlers = self.origin.altered_handlers()
         self.sources = {path: seen(path) for path in sources(before, recipe["modules"])}
         os.chdir("/")
         gc.collect()
@@ -175,7 +177,8 @@ def be_parent(template: Template, request: dict[str, Any], lock: int, reply: int
         pid = os.fork()
         if pid == 0:
             assert template.run is not None
-            be_born(template.run, template.main, directory, request["env"], (lock, reply), template.origin)
+            own, umask = (lock, reply), template.origin.umask
+            be_born(template.run, template.main, directory, request["env"], own, umask, template.handlers)
         shim.hear_no_signals()
         os.chdir("/")
         shim.supervise(directory, pid, orphans_are_ours=True)
