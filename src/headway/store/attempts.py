@@ -84,34 +84,47 @@ def _renew(connection: Connection, renewals: Sequence[Renewal], now: datetime, t
     hot = Hot(connection)
     known = _known_workers(connection, {renewal.worker_id for renewal in renewals})
     ids = sorted({held.flow_run_id for renewal in renewals for held in renewal.held})
-    alive = {
-        (hot.codec.uuid(row[0]), row[1]): row[2:] for row in hot.rows("attempts_held", ids=hot.codec.ids(ids)) if ids
-    }
-    silence = instant(now - _silence(terms))
+    found = hot.rows("attempts_held", ids=hot.codec.ids(ids)) if ids else []
+    alive = {(hot.codec.uuid(row[0]), row[1]): row[2:] for row in found}
+    silence, at = instant(now - _silence(terms)), instant(now)
     until = instant(now + timedelta(seconds=terms.lease_ttl))
     lost: list[list[Any]] = []
     renewed: dict[tuple[UUID, int], Row] = {}
     for renewal in renewals:
-        me = known.get(renewal.worker_id)
         lost.append([])
-        for held in renewal.held if me is not None else ():
+        me = known.get((renewal.worker_id, renewal.pool))
+        if me is None:
+            continue
+        own = {"worker_id": hot.codec.id(me["id"]), "worker_name": me["name"], "until": until, "now": at}
+        for held in renewal.held:
             key = held.flow_run_id, held.attempt
             token, holder, heard = alive.get(key, (None, None, None))
-            if me is None or token is None or token != held.token or not (holder == me["name"] or heard < silence):
+            if token is None or token != held.token or not (holder == me["name"] or heard < silence):
                 lost[-1].append(held)
                 continue
-            alive[key] = (token, me["name"], instant(now))
-            own = {"worker_id": hot.codec.id(me["id"]), "worker_name": me["name"], "until": until, "now": instant(now)}
+            alive[key] = (token, me["name"], at)
             renewed[key] = {"flow_run_id": hot.codec.id(held.flow_run_id), "number": held.attempt, **own}
     hot.write("renew_by_worker", list(renewed.values()))
-    stop = stop_orders(connection, known, now, renewals[0].grace)
-    pools = {row["work_pool_id"] for row in known.values()}
-    orphans = {pool: offers(connection, pool, now, terms) for pool in pools}
+    return _orders(connection, renewals, known, lost, now, terms)
+
+
+def _orders(
+    connection: Connection,
+    renewals: Sequence[Renewal],
+    known: Mapping[tuple[UUID, str], Row],
+    lost: Sequence[Sequence[Any]],
+    now: datetime,
+    terms: Terms,
+) -> list[Renewed | HeadwayError]:
+    """What each renewal is answered, once it is written."""
+    stop = stop_orders(connection, [worker_id for worker_id, _ in known], now, renewals[0].grace)
+    orphans = {id: offers(connection, id, now, terms) for id in {row["work_pool_id"] for row in known.values()}}
     answers: list[Renewed | HeadwayError] = []
     for renewal, gone in zip(renewals, lost, strict=True):
-        me = known.get(renewal.worker_id)
-        if me is None or me["pool"] != renewal.pool:
-            answers.append(NotFound(f"Worker {renewal.worker_id} is not registered in work pool '{renewal.pool}'."))
+        me = known.get((renewal.worker_id, renewal.pool))
+        if me is None:
+            missing = f"Worker {renewal.worker_id} is not registered in work pool '{renewal.pool}'. Register it first."
+            answers.append(NotFound(missing))
             continue
         others = [offer for offer in orphans[me["work_pool_id"]] if offer["worker_id"] != me["id"]]
         answers.append(Renewed(lost=gone, stop=stop.get(me["id"], []), adopt=others))
@@ -123,9 +136,10 @@ def _silence(terms: Terms) -> timedelta:
     return timedelta(seconds=terms.lease_ttl / 2)
 
 
-def _known_workers(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Row]:
+def _known_workers(connection: Connection, ids: Iterable[UUID]) -> dict[tuple[UUID, str], Row]:
+    """By id and the name of their pool."""
     wanted = select(worker, work_pool.c.name.label("pool")).join(work_pool).where(worker.c.id.in_(list(ids)))
-    return {row["id"]: row for row in rows(connection, wanted)}
+    return {(row["id"], row["pool"]): row for row in rows(connection, wanted)}
 
 
 def stop_orders(
