@@ -106,6 +106,9 @@ class Transitions:
 
     async def _commit_batches(self) -> None:
         while self._waiting:
+            # Those who have their answer send it before the writer's thread wants the interpreter, and who has
+            # asked meanwhile comes along: one turn of the loop, no timer.
+            await asyncio.sleep(0)
             size = min(len(self._waiting), MAX_BATCH)
             await self._commit([self._waiting.popleft() for _ in range(size)])
 
