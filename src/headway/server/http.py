@@ -296,4 +296,5 @@ def _status_line(status: int) -> bytes:
 
 def _log_access(request: Request, peer: tuple[Any, ...], status: int) -> None:
     target = BASE.decode() + request.path[1:] + ("?" + request.query if request.query else "")
-    access_log.info('%s:%s - "%s %s HTTP/1.1" %s', peer[0], peer[1], request.method, target, status)
+    # The arguments are those that uvicorn's formatter of this logger takes apart.
+    access_log.info('%s - "%s %s HTTP/%s" %d', f"{peer[0]}:{peer[1]}", request.method, target, "1.1", status)
