@@ -28,14 +28,8 @@ from chaos.site import Replica, Site, WorkerSlot
 __all__ = ["Faults"]
 
 IN_FLIGHT = 6
-PAUSES = {
-    "server-kill": (4.0, 12.0),
-    "server-freeze": (4.0, 12.0),
-    "disk-full": (4.0, 12.0),
-    "disk-limit": (4.0, 12.0),
-    "pg-crash": (4.0, 12.0),
-}
-"""Between two faults of a kind, in seconds; the control plane is there more often than not."""
+PAUSE_SECONDS = 14.0
+"""Between two faults of a kind, about; shorter where there are few of each."""
 
 
 class Faults:
@@ -62,7 +56,7 @@ class Faults:
         act: Callable[[], Awaitable[bool]] = getattr(self, "_" + kind.replace("-", "_"))
         chance = random.Random(f"{self.plan.seed}-{kind}")
         while self.done[kind] < self.plan.quota:
-            await asyncio.sleep(chance.uniform(*PAUSES.get(kind, (1.0, 4.0))))
+            await asyncio.sleep(chance.uniform(0.5, 1.5) * min(PAUSE_SECONDS, self.plan.quota))
             if await act():
                 self.done[kind] += 1
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Fence", "Lease"]
 
 logger = logging.getLogger("headway.sdk")
+LEAST_PATIENCE = 1.0
+"""Seconds that a renewal may take at least, however short the leases."""
 VARIABLES = ("HEADWAY_ATTEMPT", "HEADWAY_ATTEMPT_TOKEN")
 
 
@@ -103,10 +105,12 @@ class Lease:
         while True:
             await asyncio.sleep(pause)
             try:
-                status, _, content = await self._session.client.transport.request(
+                asked = self._session.client.transport.request(
                     "POST", f"/flow_runs/{self._flow_run_id}/lease/renew", None, self._session.client.headers, None
                 )
-            except HeadwayError:
+                # Not for longer: behind a connection to a replica that hangs there may be others that answer.
+                status, _, content = await asyncio.wait_for(asked, max(pause, LEAST_PATIENCE))
+            except (HeadwayError, TimeoutError):
                 continue  # the engine runs on; its worker vouches for it, or an outage stops all clocks
             if status in (404, 405):
                 return  # a server without leases

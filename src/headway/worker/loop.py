@@ -43,6 +43,8 @@ __all__ = ["Pace", "Worker"]
 MOST_PER_CLAIM = 50
 LONGEST_WAIT = 25.0
 """Below the 30 s that the server allows, and that proxies give a request that is silent."""
+LEAST_PATIENCE = 1.0
+"""Seconds that a renewal may take at least, however short the leases."""
 RENEW_SHARE = 4
 """A lease is renewed four times in its life."""
 Key = tuple[UUID, int]
@@ -289,7 +291,10 @@ class Worker:
             refs = [attempt.ref for attempt in self._attempts.values()]
             if refs:
                 request = RenewRequest(worker_id=self._worker_id, attempts=refs)
-                reply = await self._try(partial(self._tools.plane.renew, self._pool, request), "Renewal")
+                asked = self._try(partial(self._tools.plane.renew, self._pool, request), "Renewal")
+                reply = None
+                with contextlib.suppress(TimeoutError):  # a replica that hangs must not cost the lease
+                    reply = await asyncio.wait_for(asked, max(self._renew_seconds, LEAST_PATIENCE))
                 if reply is not None:
                     self._renewed(reply)
 

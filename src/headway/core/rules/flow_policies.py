@@ -51,7 +51,11 @@ def keep_results(case: FlowCase) -> Answer:
 
 def leave_final(case: FlowCase) -> Answer:
     """Rule 3: what may follow a final state, and a manual restart's clean slate."""
-    initial, proposed = case.initial, case.proposed
+    initial, proposed, caller = case.initial, case.proposed, case.caller
+    own = caller is not None and caller.fenced and case.facts.live_attempt is not None
+    if own and run_of(case).root_id is None and not proposed.is_final:
+        # A write of the process that ended it, overtaken by that end on the way: a restart is never its own.
+        return Abort("The run has ended, and its process with it.")
     if proposed.type in (S.CANCELLING, S.PAUSED, S.CRASHED):
         return Abort("Cannot transition from final states to cancelling, paused or crashed.")
     if proposed.is_final:

@@ -6,6 +6,7 @@ import pytest
 
 from headway.core import states
 from headway.core.errors import Conflict, FencedError, LeaseLostError
+from headway.core.rules.commands import Status
 from headway.core.rules.facts import Caller
 from headway.core.states import State
 
@@ -93,3 +94,10 @@ def test_a_claimed_attempt_lives_until_its_worker_says_that_the_process_has_ende
     world = world_of(run, claimed(run, nonce="n1"))
     propose(world, run, states.Completed(), caller=ENGINE)
     assert world.attempts[run.id].alive
+
+
+def test_a_write_that_the_end_of_its_own_run_has_overtaken_starts_nothing() -> None:
+    run = run_in(state("CANCELLED"))
+    world = world_of(run, claimed(run, nonce="n1", started=NOW))
+    decision = propose(world, run, states.Running(), caller=ENGINE)
+    assert (decision.status, decision.written) == (Status.ABORT, ())
