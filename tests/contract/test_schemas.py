@@ -191,7 +191,8 @@ def test_every_request_and_reply_type_of_the_wire_is_held_to_the_reference() -> 
         "QueueFilter", "WorkQueueHealthPolicy", "Edge", "EngineOrders",
         # registration, claiming and leases: paths of Headway's own
         "Adoption", "AttemptRef", "AttemptReport", "AttemptReportReply", "Claim", "ClaimReply", "ClaimRequest",
-        "AttemptReportOf", "AttemptReportResult", "Backlog", "ReportRequest", "LostAttempt", "RenewReply", "RenewRequest", "StopOrder", "WorkerRegister", "WorkerRegistered",
+        "AttemptReportOf", "AttemptReportResult", "Backlog", "ReportRequest",
+        "LostAttempt", "RenewReply", "RenewRequest", "StopOrder", "WorkerRegister", "WorkerRegistered",
         # parts of bodies that are told apart by a tag, and of events
         "ConstantInput", "FlowRunInputRef", "ParameterInput", "TaskRunRef",
         "IncomingEvent", "ReportedState", "ReportedTaskRun", "TaskRunPayload",

@@ -98,7 +98,7 @@ def test_a_run_is_executed_in_a_process_and_its_output_is_in_its_logs(site: Plac
     done = project.until(run)
     assert done.state_name == "Completed"
     assert project.history(run) == ["Scheduled", "Pending", "Running", "Completed"]
-    eventually(lambda: project.api.read_flow_run(run).infrastructure_pid, 60, "the worker's report, which may come last")
+    eventually(lambda: project.api.read_flow_run(run).infrastructure_pid, 60, "the worker's report")
     records = eventually(lambda: [r for r in project.log_records(run) if r.name.startswith("headway.std")] or None)
     eventually(lambda: {"hello Ada", "a warning"} <= set(project.logs(run)), 60)
     assert {(r.message, r.level) for r in records} <= {("hello Ada", 20), ("a warning", 30)}
