@@ -148,8 +148,7 @@ class ClaimService:
         return claims
 
     def _claim(self, attempt: Row, run: FlowRun, seen: _Shapes) -> Claim:
-        deployment, pool = attempt["deployment"], attempt["work_pool"]
-        variables = None if deployment is None else deployment["job_variables"]
+        deployment = attempt["deployment"]
         return Claim(
             flow_run=run,
             flow=seen.of(Flow, attempt["flow"]),
@@ -157,9 +156,9 @@ class ClaimService:
             attempt=attempt["number"],
             token=attempt["token"],
             lease_seconds=self._terms.lease_ttl,
-            configuration=resolve(pool["base_job_template"], variables, attempt["job_variables"]),
+            configuration=seen.configuration(attempt),
             work_queue_name=attempt["work_queue"]["name"],
-            work_pool_name=pool["name"],
+            work_pool_name=attempt["work_pool"]["name"],
         )
 
     async def _refuse(self, attempt: Row, reason: str) -> None:
@@ -203,10 +202,23 @@ class ClaimService:
 
 
 class _Shapes:
-    """Flows and deployments of a claim as the wire has them; many runs have the same."""
+    """Flows, deployments and job configurations of a claim as the wire has them; many runs have the same."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[type, UUID], Any] = {}
+        self._configurations: dict[UUID | None, dict[str, Any]] = {}
+
+    def configuration(self, attempt: Row) -> dict[str, Any]:
+        """Raises TemplateError."""
+        template, deployment = attempt["work_pool"]["base_job_template"], attempt["deployment"]
+        own = attempt["job_variables"]
+        variables = None if deployment is None else deployment["job_variables"]
+        if own:
+            return resolve(template, variables, own)
+        key = None if deployment is None else deployment["id"]
+        if key not in self._configurations:
+            self._configurations[key] = resolve(template, variables, own)
+        return self._configurations[key]
 
     def of(self, type: type[T], row: Row) -> T:
         key = type, row["id"]
