@@ -59,6 +59,10 @@ class FlowRunStore(Records):
 
         return await self.database.read(read)
 
+    async def ids(self, filters: Filters, limit: int) -> list[UUID]:
+        chosen = select_page(flow_run, filters, limit=limit).with_only_columns(flow_run.c.id)
+        return await self.database.read(lambda connection: list(connection.execute(chosen).scalars()))
+
     async def delete_many(self, filters: Filters, limit: int | None) -> list[UUID]:
         return await self.database.write(_delete_many, filters, limit)
 

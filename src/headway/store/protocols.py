@@ -245,6 +245,10 @@ class FlowRuns(Records, Protocol):
         """The same, and how many runs pass in all."""
         ...
 
+    async def ids(self, filters: Filters, limit: int) -> list[UUID]:
+        """Those that pass, at most `limit`."""
+        ...
+
     async def delete_many(self, filters: Filters, limit: int | None) -> list[UUID]:
         """Delete those that pass, at most `limit`; their ids."""
         ...

@@ -45,8 +45,8 @@ def bulk_routes(transitions: Transitions, runs: FlowRunService) -> list[Route]:
     async def bulk_set_state(body: FlowRunBulkSetState) -> FlowRunBulkStates:
         """Propose one state for every run that matches, 50 at most unless `limit` says otherwise."""
         limit = BULK_LIMIT if body.limit is None else body.limit
-        found = await runs.page(criteria_of(flow_runs=body.flow_runs), None, limit, 0)
-        return await transitions.set_flow_run_states([run.id for run in found], body)
+        ids = await runs.ids(criteria_of(flow_runs=body.flow_runs), limit)
+        return await transitions.set_flow_run_states(ids, body)
 
     return [Route("POST", "/flow_runs/bulk_set_state", bulk_set_state, tag="Flow Runs")]
 

@@ -120,6 +120,10 @@ class FlowRunService:
         shape = partial(encode_runs, now=self._clock.now())
         return await self._store.raw_page_and_count(shape, filters, sort=sort, limit=limit, offset=offset)
 
+    async def ids(self, filters: Filters, limit: int) -> list[UUID]:
+        """The runs that pass, at most `limit`."""
+        return await self._store.ids(filters, limit)
+
     async def count(self, filters: Filters) -> int:
         return await self._store.count(filters)
 
