@@ -1,6 +1,6 @@
 """The faults. Each kind is one coroutine: find a target that holds something, hurt it, note it, let it recover.
 
-A note says `held`: whether, at that moment, the target held a live lease (the API says RUNNING with this attempt) or
+A note says `held`: whether, at that moment, the target held a live lease (it wrote less than a lease ago, or the API says RUNNING) or
 was inside a transaction (unanswered writes for a server, pg_stat_activity for PostgreSQL). `begin` and `end` bound
 what was done; `pids` and `workers` are who was touched.
 """
@@ -67,7 +67,9 @@ class Faults:
         return self.chance.choice(found) if found else None
 
     async def _holds(self, target: Target) -> bool:
-        """Whether the API says that this attempt has its run now."""
+        """Whether its lease lives: a write of its own has renewed it, or the API says that it has its run now."""
+        if time.time() - target.acked < self.plan.lease_ttl:
+            return True
         with suppress(Exception):
             _, run = await self.api.once("GET", f"/flow_runs/{target.run}")
             return bool(run["state_type"] in ("RUNNING", "CANCELLING") and run["attempt"] == target.attempt)

@@ -21,6 +21,7 @@ class Target:
     born: int
     worker: str
     acks: int = 0
+    acked: float = 0.0
 
     @property
     def lives(self) -> bool:
@@ -44,6 +45,7 @@ class Live:
                 self._targets.pop(key, None)
             elif line["what"] == "ack" and key in self._targets:
                 self._targets[key].acks += 1
+                self._targets[key].acked = line["sent"]
         self._targets = {key: target for key, target in self._targets.items() if target.lives}
         return [target for target in self._targets.values() if target.acks]
 
