@@ -1,8 +1,8 @@
 """The faults. Each kind is one coroutine: find a target that holds something, hurt it, note it, let it recover.
 
-A note says `held`: whether, at that moment, the target held a live lease (it wrote less than a lease ago, or the API says RUNNING) or
-was inside a transaction (unanswered writes for a server, pg_stat_activity for PostgreSQL). `begin` and `end` bound
-what was done; `pids` and `workers` are who was touched.
+A note says `held`: whether, at that moment, the target held a live lease (it wrote less than a lease ago, or the API
+says RUNNING) or was inside a transaction (unanswered writes for a server, pg_stat_activity for PostgreSQL). `begin` and
+`end` bound what was done; `pids` and `workers` are who was touched.
 """
 
 from __future__ import annotations
