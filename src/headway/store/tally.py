@@ -15,11 +15,11 @@ from headway.store.database import Database
 from headway.store.hot import Hot
 from headway.store.tables import flow_run_tally
 
-__all__ = ["TallyStore", "tally_ddl"]
+__all__ = ["TallyStore", "fold", "tally_ddl"]
 
 _KEY = ("flow_id", "deployment_id", "work_pool_id", "work_queue_id", "state_type", "state_name")
 _LIVE = "('SCHEDULED','PENDING','RUNNING','PAUSED','CANCELLING')"
-_PAGE = 20_000
+_PAGE = 5_000
 _WORTH_IT = 2_000
 _COLUMNS = [flow_run_tally.c[name] for name in _KEY]
 
@@ -86,7 +86,7 @@ class TallyStore:
         self.database = database
 
     async def fold(self) -> bool:
-        return await self.database.read(_page) > 0 and await self.database.write(_fold)
+        return await self.database.read(_page) > 0 and await self.database.write(fold)
 
 
 def _page(connection: Connection) -> int:
@@ -99,7 +99,8 @@ def _page(connection: Connection) -> int:
     return max(_PAGE, 2 * distinct) if rows > 2 * distinct + _WORTH_IT else 0
 
 
-def _fold(connection: Connection) -> bool:
+def fold(connection: Connection) -> bool:
+    """Add up a page of the oldest changes if there are many; whether there were."""
     page = _page(connection)
     if not page:
         return False

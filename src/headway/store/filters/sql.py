@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, Table, exists, false, or_
+from sqlalchemy import Boolean, ColumnElement, String, Table, Text, and_, exists, false, or_, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from headway.store.types import to_json
 
 __all__ = ["contains_term", "has_any_element", "has_elements", "like_any", "member"]
 
@@ -28,6 +30,26 @@ class member(FunctionElement[str]):
     name = "member"
     type = String()
     inherit_cache = True
+
+
+class mentions(FunctionElement[bool]):
+    """mentions(column, text): whether the column's JSON can contain the JSON `text`; true where that is not cheap."""
+
+    name = "mentions"
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(mentions)
+def _mentions(element: mentions, compiler: SQLCompiler, **options: Any) -> str:
+    column, text = element.clauses
+    return f"instr({compiler.process(column, **options)}, {compiler.process(text, **options)}) > 0"
+
+
+@compiles(mentions, "postgresql")
+def _mentions_postgresql(element: mentions, compiler: SQLCompiler, **options: Any) -> str:
+    # differs because PostgreSQL keeps JSON parsed: there is no text to look into.
+    return "true"
 
 
 @compiles(elements)
@@ -62,8 +84,11 @@ def has_elements(array: ColumnElement[Any], table: Table) -> ColumnElement[bool]
 
 def has_any_element(array: ColumnElement[Any], table: Table, values: Iterable[str]) -> ColumnElement[bool]:
     """The JSON array of texts has at least one of these."""
+    wanted = list(values)
     each = elements(array).table_valued("value")
-    return exists().select_from(each).where(each.c.value.in_(list(values))).correlate(table)
+    # On SQLite it costs several times more to take an array apart than to see that it cannot be it.
+    possible = or_(false(), *(mentions(type_coerce(array, Text), to_json(value)) for value in wanted))
+    return and_(possible, exists().select_from(each).where(each.c.value.in_(wanted)).correlate(table))
 
 
 def like_any(columns: Columns, pattern: str) -> ColumnElement[bool]:
