@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from headway.core.rules.commands import Claim, Command, CreateRun, EndAttempt, Propose, ProposeTask
+from headway.core.rules.commands import Claim, Command, CreateRun, EndAttempt, Ending, Propose, ProposeTask
 from headway.core.states import StateType
 from headway.store.hot import Hot
 
@@ -61,9 +61,9 @@ def lock_claims(connection: Connection, runs: Sequence[UUID]) -> Sequence[UUID]:
 def whose_children(command: Command) -> UUID | None:
     """The run whose children a command may end too."""
     ends = (StateType.CANCELLED, StateType.CANCELLING, StateType.CRASHED)
-    if isinstance(command, EndAttempt) or (isinstance(command, Propose) and command.state.type in ends):
-        return command.run_id
-    return None
+    if isinstance(command, EndAttempt):
+        return None if command.event is Ending.STARTED else command.run_id
+    return command.run_id if isinstance(command, Propose) and command.state.type in ends else None
 
 
 def starts(command: Command) -> bool:
