@@ -47,6 +47,7 @@ def _filters(target: Target, scale: Scale) -> Samples:
             seen = _ask(target, "/flow_runs/filter", body, count)
             found[f"{name}_{size}"] = seen.figures["unit_ms"]["p50"]
             found[f"{name}_{size}_p99"] = seen.figures["unit_ms"]["p99"]
+            found[f"{name}_{size}_cpu"] = seen.cpu_ms()
             for key, value in lag_samples(seen.lag).items():
                 found[key] = max(found.get(key, 0.0), value)
     if "large" in sizes:
@@ -66,13 +67,14 @@ def _scheduled(target: Target, scale: Scale) -> Samples:
     body = {"work_queue_names": ["default"], "scheduled_before": soon, "limit": 200}
     seen = _ask(target, f"/work_pools/{POOL}/get_scheduled_flow_runs", body, scale.count(60, 20))
     spread = seen.figures["unit_ms"]
-    return {"ms": spread["p50"], "p99_ms": spread["p99"], **lag_samples(seen.lag)}
+    return {"ms": spread["p50"], "p99_ms": spread["p99"], "cpu_ms": seen.cpu_ms(), **lag_samples(seen.lag)}
 
 
 def _body_lines(name: str, what: str) -> tuple[Line, ...]:
     return (
         Line(f"{name}_middle", f"flow_runs/filter, {what}, 100,000 runs", "ms", "less", "54–186", 15, 8),
         Line(f"{name}_middle_p99", "p99", "ms"),
+        Line(f"{name}_middle_cpu", "server CPU each", "ms"),
         Line(f"{name}_large", f"{what}, 1,000,000 runs", "ms"),
         Line(f"{name}_growth", f"{what}, at 1,000,000 : at 10,000", "×", "less", "–", 1.5),
     )
@@ -97,6 +99,7 @@ ROWS = (
         (
             Line("ms", "get_scheduled_flow_runs, 1,000 waiting, 100,000 in history", "ms", "less", "70–105", 8, 3),
             Line("p99_ms", "p99", "ms"),
+            Line("cpu_ms", "server CPU each", "ms"),
             *lag_lines(),
         ),
         _scheduled,
