@@ -19,14 +19,27 @@ BUSY = """
 import time
 from headway import flow
 
+def ever_two(book: str) -> bool:
+    level = 0
+    for line in open(book).read().split():
+        level += 1 if line.startswith("+") else -1
+        if level == 2:
+            return True
+    return False
+
 @flow
-def busy(book: str, name: str):
+def busy(book: str, name: str, company: bool):
     for sign in "+-":
         with open(book, "a") as file:
             file.write(f"{sign}{name}\\n")
         if sign == "+":
+            patience = time.monotonic() + 60
+            while company and not ever_two(book) and time.monotonic() < patience:
+                time.sleep(0.05)
             time.sleep(0.3)
 """
+"""With `company` a run does not end before another has been at work beside it."""
+
 INLINE = {"isolation": "inline"}
 
 
@@ -49,7 +62,8 @@ def test_a_limit_holds_while_two_workers_race(
     if "cancelling" in kind:
         fields["concurrency_options"] = {"collision_strategy": "CANCEL_NEW"}
     deployment = project.deploy("busy", BUSY, pool, "q", job_variables=INLINE, **fields)
-    runs = [project.start(deployment, parameters={"book": str(book), "name": f"n{i}"}) for i in range(8)]
+    given = {"book": str(book), "company": "cancelling" not in kind}
+    runs = [project.start(deployment, parameters={**given, "name": f"n{i}"}) for i in range(8)]
     for name in ("one", "two"):
         site.worker(pool, "--name", name)
     ends = Counter(project.until(run, deadline=90).state_name for run in runs)

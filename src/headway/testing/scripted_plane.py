@@ -84,7 +84,7 @@ class ScriptedControlPlane:
     def events_of(self, flow_run_id: UUID) -> list[str]:
         return [str(report.event) for run, _, report in self.reports if run == flow_run_id]
 
-    async def until(self, condition: Callable[[], bool], deadline: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], deadline: float = 60.0) -> None:
         """Wait until a call to this plane has made the condition true."""
         async with asyncio.timeout(deadline):
             while not condition():

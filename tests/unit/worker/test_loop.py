@@ -52,7 +52,7 @@ class Yard:
 def play(home: Path, scene: Callable[[Yard], Awaitable[None]]) -> Yard:
     async def main() -> Yard:
         yard = Yard(home)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scene(yard)
         for memory in yard.memories:
             memory.close(clean=False)
