@@ -169,6 +169,7 @@ deployment_schedule = Table(
     Index("ix_deployment_schedule_look_at", "look_at"),
 )
 
+
 def _where_given(name: str, *columns: str) -> Index:
     """An index on what most rows do not have: it costs nothing where there is nothing."""
     given = text(f"{columns[0]} IS NOT NULL")
