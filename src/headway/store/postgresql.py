@@ -73,7 +73,11 @@ def engine(url: str, connections: int, *, reads: bool = False, presence: int | N
             json_serializer=to_json,
             json_deserializer=msgspec.json.decode,
             # The driver prepares nothing itself: after a rollback it would DEALLOCATE ALL, ours (libpq.py) too.
-            connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "headway", "prepare_threshold": None},
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "application_name": "headway",
+                "prepare_threshold": None,
+            },
         )
     except ModuleNotFoundError as error:
         raise StoreError(
