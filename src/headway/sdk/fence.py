@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Fence", "Lease"]
 
 logger = logging.getLogger("headway.sdk")
-LEAST_PATIENCE = 1.0
+LEAST_PATIENCE = 0.5
 """Seconds that a renewal may take at least, however short the leases."""
 VARIABLES = ("HEADWAY_ATTEMPT", "HEADWAY_ATTEMPT_TOKEN")
 
@@ -101,16 +101,19 @@ class Lease:
             task.cancel()
 
     async def _renew(self) -> None:
-        pause = self._session.settings.server.lease.renew_seconds
+        usual = pause = self._session.settings.server.lease.renew_seconds
         while True:
             await asyncio.sleep(pause)
+            pause = usual
             try:
                 asked = self._session.client.transport.request(
                     "POST", f"/flow_runs/{self._flow_run_id}/lease/renew", None, self._session.client.headers, None
                 )
-                # Not for longer: behind a connection to a replica that hangs there may be others that answer.
-                status, _, content = await asyncio.wait_for(asked, max(pause, LEAST_PATIENCE))
-            except (HeadwayError, TimeoutError):
+                status, _, content = await asyncio.wait_for(asked, max(usual / 2, LEAST_PATIENCE))
+            except TimeoutError:
+                pause = 0.0  # a replica that hangs must not cost the lease: the next connection may lead to another
+                continue
+            except HeadwayError:
                 continue  # the engine runs on; its worker vouches for it, or an outage stops all clocks
             if status in (404, 405):
                 return  # a server without leases

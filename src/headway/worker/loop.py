@@ -43,7 +43,7 @@ __all__ = ["Pace", "Worker"]
 MOST_PER_CLAIM = 50
 LONGEST_WAIT = 25.0
 """Below the 30 s that the server allows, and that proxies give a request that is silent."""
-LEAST_PATIENCE = 1.0
+LEAST_PATIENCE = 0.5
 """Seconds that a renewal may take at least, however short the leases."""
 RENEW_SHARE = 4
 """A lease is renewed four times in its life."""
@@ -286,15 +286,19 @@ class Worker:
     # -- beside the claims
 
     async def _renewing(self) -> None:
+        pause = self._renew_seconds
         while True:
-            await asyncio.sleep(self._renew_seconds)
+            await asyncio.sleep(pause)
+            pause = self._renew_seconds
             refs = [attempt.ref for attempt in self._attempts.values()]
             if refs:
                 request = RenewRequest(worker_id=self._worker_id, attempts=refs)
                 asked = self._try(partial(self._tools.plane.renew, self._pool, request), "Renewal")
-                reply = None
-                with contextlib.suppress(TimeoutError):  # a replica that hangs must not cost the lease
-                    reply = await asyncio.wait_for(asked, max(self._renew_seconds, LEAST_PATIENCE))
+                try:
+                    reply = await asyncio.wait_for(asked, max(pause / 2, LEAST_PATIENCE))
+                except TimeoutError:
+                    pause = 0.0  # a replica that hangs must not cost the lease: the next connection may lead to another
+                    continue
                 if reply is not None:
                     self._renewed(reply)
 
