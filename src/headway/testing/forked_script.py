@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from headway.sdk.fresh_code import compare_by_content
+
 __all__ = ["MODULES", "SCRIPT", "prepare"]
 
 SCRIPT = "FORKED_SCRIPT"
@@ -14,7 +16,8 @@ MODULES = "FORKED_MODULES"
 
 
 def prepare(modules: Sequence[str] = (), entrypoint: str | None = None, roots: Sequence[str] = ()) -> Callable[[], int]:
-    """`modules` are looked for in the folder that the environment names."""
+    """`modules` are looked for in the folder that the environment names, and compared as the engine does."""
+    compare_by_content()
     sys.path[:0] = [os.environ.get(MODULES, ".")]
     for name in modules:
         import_module(name)
