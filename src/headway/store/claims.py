@@ -45,7 +45,11 @@ MAX_RUNS = 300
 """Runs handed out in one transaction; who gets none for that looks again at once."""
 
 MAX_ROUNDS = 3
-"""So often is looked again for runs in place of those that another replica took meanwhile."""
+"""So often is looked again for runs in place of those that somebody else holds or took meanwhile, ten times as many
+each time."""
+
+LOOK_AGAIN = timedelta(milliseconds=50)
+"""After this a claim looks again that saw nothing but runs that somebody else holds."""
 
 
 class ClaimStore:
@@ -160,6 +164,7 @@ class _Desk:
         self._now = now
         self._terms = terms
         self._more = False
+        self._held = False
         self._hot = Hot(connection)
         self._pool, self._queues = _place(connection, self._hot, pool_name)
 
@@ -191,7 +196,9 @@ class _Desk:
         for customer in customers:
             me, queues = customer.me["id"], customer.served.queue_ids
             if not customer.attempts and queues not in due:
-                due[queues] = next_due(self._connection, queues, self._now)
+                next_one = next_due(self._connection, queues, self._now)
+                soon = self._now + LOOK_AGAIN
+                due[queues] = min(next_one or soon, soon) if self._held else next_one
             answers[customer.request.claim_id] = Claimed(
                 pool_id=self._pool["id"],
                 attempts=[{**row, **around[row["flow_run_id"]]} for row in customer.attempts if around],
@@ -226,28 +233,35 @@ class _Desk:
         lock_limits(self._connection, _limited([self._pool]), _limited(served.values()))
         self._turn_away(customers[0], [id for id, queue in served.items() if not queue["is_paused"]])
         walk = Walk(self._connection, self._now)
-        for _ in range(MAX_ROUNDS):
+        for round_ in range(MAX_ROUNDS):
             hungry = [c for c in customers if len(c.attempts) < c.request.limit]
-            chosen = self._choose(walk, hungry)
-            if not chosen:
-                return
-            if self._take(chosen) == len(chosen):
+            chosen, short = self._choose(walk, hungry, 10**round_)
+            self._held = self._held or short
+            if self._take(chosen) == len(chosen) and not short:
                 return
 
-    def _choose(self, walk: Walk, customers: Sequence[_Customer]) -> list[tuple[_Customer, UUID]]:
-        """Who gets which run: one walk for all who are served by the same queues."""
+    def _choose(
+        self, walk: Walk, customers: Sequence[_Customer], reach: int
+    ) -> tuple[list[tuple[_Customer, UUID]], bool]:
+        """Who gets which run, of `reach` for each that is wanted, and whether anybody goes short because of runs that
+        somebody else holds. One walk for all who are served by the same queues."""
         chosen: list[tuple[_Customer, UUID]] = []
+        short = False
         for queues in dict.fromkeys(customer.served.queue_ids for customer in customers):
             same = [customer for customer in customers if customer.served.queue_ids == queues]
             wants = [customer for customer in same for _ in range(customer.request.limit - len(customer.attempts))]
             room = MAX_RUNS - len(chosen)
             self._more = self._more or len(wants) > room
-            chosen += zip(wants, walk.of_queues(queues, min(len(wants), room)), strict=False)
-        free = set(lock_claims(self._connection, [run for _, run in chosen]))
-        return [(customer, run) for customer, run in chosen if run in free]
+            seen = walk.of_queues(queues, min(len(wants) * reach, room))
+            free = lock_claims(self._connection, seen)
+            short = short or len(free) < min(len(wants), len(seen))
+            chosen += zip(wants, free, strict=False)
+        return chosen, short
 
     def _take(self, chosen: Sequence[tuple[_Customer, UUID]]) -> int:
         """Decide and write; how many were taken. A run that was taken meanwhile is nobody's here."""
+        if not chosen:
+            return 0
         commands = [self._command(customer, run) for customer, run in chosen]
         outcomes = decide_and_apply(self._connection, commands, self._now, self._terms)
         taken = 0

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from headway.core.errors import HeadwayError
 from headway.core.ids import new_id
 from headway.core.rules.commands import EndAttempt, Ending
 from headway.core.rules.facts import Terms
-from headway.store.claims import ClaimStore
+from headway.store.claims import LOOK_AGAIN, ClaimStore
 from headway.store.database import Database
 from headway.store.protocols import Claimed, ClaimOf
 from headway.store.tables import slot, work_pool
@@ -47,15 +48,37 @@ class Replica:
         return self._world.clock.now()
 
     async def take(self, limit: int) -> list[dict[str, Any]]:
+        return list((await self.claim(limit)).attempts)
+
+    async def claim(self, limit: int) -> Claimed:
         request = ClaimOf("pool", new_id(), self._worker, [], limit, grace=5.0)
         (answer,) = await self._claims.claim([request], self._now, Terms())
         assert isinstance(answer, Claimed), answer
-        return list(answer.attempts)
+        return answer
 
     async def give_back(self, attempt: dict[str, Any]) -> None:
         command = EndAttempt(attempt["flow_run_id"], attempt["number"], Ending.ENDED, token=attempt["token"])
         (outcome,) = await self._transitions.execute([command], self._now, Terms())
         assert not isinstance(outcome, HeadwayError), outcome
+
+
+async def test_a_run_that_somebody_else_holds_is_passed_over_not_waited_for(tmp_path: Path, postgres: Cluster) -> None:
+    url = SharedDatabase(postgres).url
+    point_to(tmp_path, url)
+    async with opened_world(tmp_path, FrozenClock()) as world:
+        runs = [await world.add_run() for _ in range(5)]
+        replica = Replica(url, world, await world.add_worker("w"))
+        try:
+            with psycopg.connect(url) as other:
+                other.execute("SELECT id FROM flow_run WHERE id = ANY(%s) FOR UPDATE", [runs[:3]])
+                assert {attempt["flow_run_id"] for attempt in await replica.take(2)} == set(runs[3:])
+                held = await replica.claim(2)
+                assert not held.attempts
+                # Not when a bell rings: that may have been before.
+                assert held.next_due == world.clock.now() + LOOK_AGAIN
+            assert len(await replica.take(5)) == 3
+        finally:
+            await replica.database.close()
 
 
 async def test_two_replicas_share_what_waits_and_keep_every_limit(tmp_path: Path, postgres: Cluster) -> None:
