@@ -33,7 +33,11 @@ def main() -> int:
         print("\n".join(names))
         return 0
     if given.show:
-        show(given.show, ROWS)
+        try:
+            show(given.show, ROWS)
+        except (OSError, ValueError, KeyError) as error:
+            print(f"Error: {given.show} is no saved run of this benchmark: {error}", file=sys.stderr)
+            return 2
         return 0
     chosen = [
         name for name in names if not given.rows or any(name == r or name.startswith(f"{r}-") for r in given.rows)

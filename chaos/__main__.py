@@ -12,34 +12,46 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import DEFAULT_TTL, Plan, kinds_of
+from chaos.plan import DEFAULT_TTL, KINDS, Plan, kinds_of
 from chaos.root import is_root
 from chaos.round import play
 
 RESULTS = Path(__file__).with_name("results")
+DATABASES = ("sqlite", "postgresql")
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--db", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--db", choices=(*DATABASES, "both"), default="both")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=2000, help="runs on workers, at least (default 2000)")
-    parser.add_argument("--quota", type=int, default=20, help="faults of each kind (default 20)")
-    parser.add_argument("--kinds", nargs="+", help="only these kinds of fault")
+    parser.add_argument("--runs", type=positive, default=2000, help="runs on workers, at least (default 2000)")
+    parser.add_argument("--quota", type=positive, default=20, help="faults of each kind (default 20)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, metavar="KIND", help="only these kinds of fault")
     parser.add_argument("--root", action="store_true", help="also the faults that need root")
     parser.add_argument("--short", action="store_true", help="one fault of each kind, 40 runs")
     parser.add_argument("--ttl", type=float, default=4.0, help="seconds a lease lives (default 4; 20 is Headway's)")
     parser.add_argument("--defaults", action="store_true", help="then a round with leases as they come, 3 of each kind")
     parser.add_argument("--most-seconds", type=float, default=1500.0, help="no new faults after this time, per round")
     parser.add_argument("--patience", type=float, default=1.0, help="stretch the bounds on a machine busy otherwise")
-    parser.add_argument("--at-once", type=int, default=24, help="runs under way at once")
+    parser.add_argument("--at-once", type=positive, default=24, help="runs under way at once")
     parser.add_argument("--keep", type=Path, help="keep the evidence in this folder")
     return parser.parse_args()
 
 
+def databases(chosen: argparse.Namespace) -> tuple[str, ...]:
+    return DATABASES if chosen.db == "both" else (chosen.db,)
+
+
 def plans(chosen: argparse.Namespace) -> list[Plan]:
     found = []
-    for database in ("sqlite", "postgresql") if chosen.db == "both" else (chosen.db,):
+    for database in databases(chosen):
         kinds = tuple(chosen.kinds or kinds_of(database, root=chosen.root))
         common: dict[str, Any] = {
             "database": database, "seed": chosen.seed, "kinds": kinds, "patience": chosen.patience,
@@ -61,6 +73,13 @@ def main() -> int:
         return 2
     # Told to end, it ends like at Ctrl-C: with all that it has started.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for database in databases(chosen):
+        foreign = set(chosen.kinds or ()) - {*kinds_of(database, root=True), *kinds_of(database, root=False)}
+        if foreign:
+            sys.stderr.write(
+                f"--kinds: {', '.join(sorted(foreign))} cannot be done to {database}; choose it with --db.\n"
+            )
+            return 2
     bad = 0
     try:
         for plan in plans(chosen):
